@@ -1,0 +1,70 @@
+/* A collector: one way of measuring. One const descriptor, found through the generated table
+ * phu_collectors[]; adding one takes collectors/NAME.c, a line in collectors/CMakeLists.txt, and a
+ * test.
+ *
+ * The agent calls open once, then attach for every check, then poll whenever a check is due; all on
+ * the loop. A collector never blocks, allocates nothing in poll (what a probe needs is reserved at
+ * attach), and answers each poll with one verdict through the sink, within the check's timeout plus
+ * a second. The agent does not poll a check again before its verdict.
+ */
+#pragma once
+
+#include "phusong/metric.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct phu_option_table;
+struct phu_resolver;
+struct phu_sched;
+struct phu_sink;
+struct phu_stats;
+
+/* What the agent knows of one check. Strings belong to the inventory and outlive the attachment. */
+struct phu_check_spec {
+    uint32_t check;         /* handle to put into observations */
+    const char *id;         /* "bn-0412-4g-vnpt/icmp", for logs */
+    const char *address;    /* IPv4, IPv6 or host name, as in the inventory */
+    const char *argument;   /* what follows the first colon: "443" of tcp:443; "" if nothing */
+    const char *credential; /* name of an entry of credentials; "" if none */
+    const char *rows;       /* devices: the `interfaces` column, patterns separated by spaces */
+    const void *options;    /* a struct of check_options, filled and checked */
+    int64_t interval_ns, timeout_ns;
+};
+
+struct phu_collector_env {
+    struct phu_sched *sched;
+    struct phu_sink *sink;
+    struct phu_resolver *resolver;
+    struct phu_stats *stats;
+    const char *agent;     /* agent.id */
+    const char *state_dir; /* may be written to; "" when there is none (phusong probe) */
+};
+
+struct phu_collector {
+    const char *name;                             /* "icmp": the part of a check before the colon */
+    const char *summary;                          /* one line */
+    const struct phu_option_table *options;       /* section collectors.NAME; NULL if none */
+    const struct phu_option_table *check_options; /* keys of a check of this kind; NULL if none */
+    const struct phu_metric *metrics;
+    size_t metric_count;
+    int rtt_metric; /* the metric, in whole us, that `coverage` takes as round trip; -1 if none */
+
+    /* Privileged descriptors are opened here, before rights are dropped. Without a permission open
+     * still succeeds, logs the exact remedy once, and every poll answers PHU_RESULT_NOPERM.
+     * `options` stays valid until close. */
+    int (*open)(const struct phu_collector_env *env, const void *options, void **self);
+    void (*close)(void *self); /* every check has been detached */
+
+    /* -EINVAL for an argument or address that can never work (the inventory's check runs
+     * `check_argument` first, so this is rare). */
+    int (*attach)(void *self, const struct phu_check_spec *spec, void **check);
+    void (*detach)(void *self, void *check); /* a probe in flight is dropped without a verdict */
+    void (*poll)(void *self, void *check);
+
+    /* NULL, or why `argument` is not acceptable, as a sentence for a person; "" text is never
+     * returned. Pure; used by check-config. May be NULL when no argument is taken. */
+    const char *(*check_argument)(const char *argument);
+};
+
+extern const struct phu_collector *const phu_collectors[]; /* ends with NULL */
