@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct phu_credential;
 struct phu_option_table;
 struct phu_resolver;
 struct phu_sched;
@@ -39,6 +40,10 @@ struct phu_collector_env {
     struct phu_stats *stats;
     const char *agent;     /* agent.id */
     const char *state_dir; /* may be written to; "" when there is none (phusong probe) */
+    /* The entry of `credentials` of that name (credential.h), or NULL. Good during the call that
+     * asks; a collector keeps what it needs. NULL when there are no credentials at all. */
+    const struct phu_credential *(*credential)(void *arg, const char *name);
+    void *credential_arg;
 };
 
 struct phu_collector {
