@@ -1,0 +1,316 @@
+#include "checks.h"
+
+#include "phusong/stats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LATE_AT_MOST_NS PHU_NS_PER_S
+
+struct check {
+    struct phu_timer slot;
+    struct phu_checks *checks;
+    const struct phu_collector *collector;
+    void *self, *attached;
+    struct phu_mono due;
+    int64_t interval_ns;
+    bool is_in_flight;
+    struct phu_check_spec spec; /* strings point into `text` */
+    char text[];
+};
+
+struct phu_checks {
+    struct phu_sched *sched;
+    struct phu_stats *stats;
+    char *agent;
+    struct check **items; /* by handle; NULL where there is none */
+    size_t size;
+    int64_t count;
+    struct phu_mono hold_until;
+    struct phu_checks_counts counts;
+
+    /* run_once */
+    struct phu_timer once_tick;
+    size_t once_next;
+    unsigned once_per_tick;
+    size_t once_left;
+    bool is_once;
+    void (*once_done)(void *arg);
+    void *once_arg;
+};
+
+/* FNV-1a, then a finaliser so that ids which differ in the last digit land far apart. */
+static uint64_t hash_ids(const char *agent, const char *id)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (const char *c = agent; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    hash = (hash ^ '/') * UINT64_C(0x100000001b3);
+    for (const char *c = id; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    hash ^= hash >> 33;
+    hash *= UINT64_C(0xff51afd7ed558ccd);
+    hash ^= hash >> 33;
+    return hash;
+}
+
+int64_t phu_checks_phase_ns(const char *agent, const char *id, int64_t interval_ns)
+{
+    int64_t points = interval_ns / PHU_CHECKS_GRID_NS;
+
+    if (points < 1)
+        return 0;
+    return (int64_t)(hash_ids(agent, id) % (uint64_t)points) * PHU_CHECKS_GRID_NS;
+}
+
+static void add_stats(struct phu_checks *checks)
+{
+    static const struct phu_stat_info count = {"phusong_checks", PHU_STAT_GAUGE,
+                                               "Checks that are planned"};
+    static const struct phu_stat_info polls = {"phusong_polls_total", PHU_STAT_COUNTER,
+                                               "Polls started"};
+    static const struct phu_stat_info missed = {
+        "phusong_slots_missed_total", PHU_STAT_COUNTER,
+        "Slots in which a check was not polled: late (the process was held up) or busy (its "
+        "previous poll had not ended)"};
+
+    phu_stats_add(checks->stats, &count, NULL, &checks->count);
+    phu_stats_add(checks->stats, &polls, NULL, &checks->counts.polls);
+    phu_stats_add(checks->stats, &missed, "reason=\"late\"", &checks->counts.missed_late);
+    phu_stats_add(checks->stats, &missed, "reason=\"busy\"", &checks->counts.missed_busy);
+}
+
+struct phu_checks *phu_checks_new(struct phu_sched *sched, struct phu_stats *stats,
+                                  const char *agent)
+{
+    struct phu_checks *checks = calloc(1, sizeof *checks);
+
+    if (!checks || !(checks->agent = strdup(agent)))
+        abort();
+    checks->sched = sched;
+    checks->stats = stats;
+    add_stats(checks);
+    return checks;
+}
+
+void phu_checks_free(struct phu_checks *checks)
+{
+    if (!checks)
+        return;
+    phu_timer_cancel(checks->sched, &checks->once_tick);
+    phu_stats_remove_within(checks->stats, checks, sizeof *checks);
+    free(checks->items);
+    free(checks->agent);
+    free(checks);
+}
+
+void phu_checks_hold_until(struct phu_checks *checks, struct phu_mono when)
+{
+    checks->hold_until = when;
+}
+
+void phu_checks_counts(const struct phu_checks *checks, struct phu_checks_counts *counts)
+{
+    *counts = checks->counts;
+}
+
+static void poll_check(struct check *check)
+{
+    check->is_in_flight = true;
+    check->checks->counts.polls++;
+    check->collector->poll(check->self, check->attached);
+}
+
+static int64_t lateness_allowed(const struct check *check)
+{
+    int64_t half = check->interval_ns / 2;
+
+    return half < LATE_AT_MOST_NS ? half : LATE_AT_MOST_NS;
+}
+
+/* The slot at or after `now` that keeps the phase; returns how many were passed over. */
+static int64_t plan_next_slot(struct check *check, struct phu_mono now)
+{
+    int64_t late = phu_mono_since(now, check->due);
+    int64_t passed = late >= check->interval_ns ? late / check->interval_ns : 0;
+
+    check->due = phu_mono_add(check->due, (passed + 1) * check->interval_ns);
+    phu_timer_at(check->checks->sched, &check->slot, check->due);
+    return passed;
+}
+
+static void slot_came(struct phu_timer *timer)
+{
+    struct check *check = phu_container_of(timer, struct check, slot);
+    struct phu_checks_counts *counts = &check->checks->counts;
+    struct phu_mono now = phu_sched_now(check->checks->sched);
+    int64_t late = phu_mono_since(now, check->due);
+
+    counts->missed_late += plan_next_slot(check, now);
+    if (late > lateness_allowed(check))
+        counts->missed_late++;
+    else if (check->is_in_flight)
+        counts->missed_busy++;
+    else
+        poll_check(check);
+}
+
+static struct phu_mono first_slot(const struct phu_checks *checks, const struct check *check)
+{
+    struct phu_mono now = phu_sched_now(checks->sched);
+    struct phu_mono earliest = now.ns > checks->hold_until.ns ? now : checks->hold_until;
+    int64_t wall = phu_sched_wall(checks->sched).ns + phu_mono_since(earliest, now);
+    int64_t phase = phu_checks_phase_ns(checks->agent, check->spec.id, check->interval_ns);
+    int64_t into_slot = (wall - phase) % check->interval_ns;
+
+    return phu_mono_add(earliest, into_slot ? check->interval_ns - into_slot : 0);
+}
+
+static const char *keep_text(char **cursor, const char *text)
+{
+    char *kept = *cursor;
+
+    *cursor = stpcpy(kept, text) + 1;
+    return kept;
+}
+
+static struct check *new_check(const struct phu_check_spec *spec)
+{
+    size_t size = strlen(spec->id) + strlen(spec->address) + strlen(spec->argument) +
+                  strlen(spec->credential) + strlen(spec->rows) + 5;
+    struct check *check = calloc(1, sizeof *check + size);
+    char *cursor;
+
+    if (!check)
+        return NULL;
+    cursor = check->text;
+    check->spec = *spec;
+    check->spec.id = keep_text(&cursor, spec->id);
+    check->spec.address = keep_text(&cursor, spec->address);
+    check->spec.argument = keep_text(&cursor, spec->argument);
+    check->spec.credential = keep_text(&cursor, spec->credential);
+    check->spec.rows = keep_text(&cursor, spec->rows);
+    return check;
+}
+
+static int make_room(struct phu_checks *checks, uint32_t handle)
+{
+    size_t size = checks->size ? checks->size : 64;
+    struct check **items;
+
+    if (handle < checks->size)
+        return 0;
+    while (size <= handle)
+        size *= 2;
+    items = realloc(checks->items, size * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    memset(items + checks->size, 0, (size - checks->size) * sizeof *items);
+    checks->items = items;
+    checks->size = size;
+    return 0;
+}
+
+int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collector, void *self,
+                   const struct phu_check_spec *spec)
+{
+    struct check *check;
+    int error = make_room(checks, spec->check);
+
+    if (error)
+        return error;
+    check = new_check(spec);
+    if (!check)
+        return -ENOMEM;
+    check->checks = checks;
+    check->collector = collector;
+    check->self = self;
+    check->interval_ns = spec->interval_ns;
+    phu_timer_init(&check->slot, slot_came);
+    error = collector->attach(self, &check->spec, &check->attached);
+    if (error) {
+        free(check);
+        return error;
+    }
+    checks->items[spec->check] = check;
+    checks->count++;
+    check->due = first_slot(checks, check);
+    phu_timer_at(checks->sched, &check->slot, check->due);
+    return 0;
+}
+
+static struct check *find(const struct phu_checks *checks, uint32_t handle)
+{
+    return handle < checks->size ? checks->items[handle] : NULL;
+}
+
+static void one_done(struct phu_checks *checks)
+{
+    if (checks->is_once && --checks->once_left == 0)
+        checks->once_done(checks->once_arg);
+}
+
+void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
+{
+    struct check *check = find(checks, handle);
+
+    if (!check)
+        return;
+    phu_timer_cancel(checks->sched, &check->slot);
+    check->collector->detach(check->self, check->attached);
+    checks->items[handle] = NULL;
+    checks->count--;
+    free(check);
+}
+
+void phu_checks_verdict(struct phu_checks *checks, uint32_t handle)
+{
+    struct check *check = find(checks, handle);
+
+    if (!check || !check->is_in_flight)
+        return;
+    check->is_in_flight = false;
+    one_done(checks);
+}
+
+/* -- Once ------------------------------------------------------------------------------------ */
+
+static void once_ticked(struct phu_timer *timer)
+{
+    struct phu_checks *checks = phu_container_of(timer, struct phu_checks, once_tick);
+    unsigned started = 0;
+
+    while (checks->once_next < checks->size && started < checks->once_per_tick) {
+        struct check *check = checks->items[checks->once_next++];
+
+        if (!check)
+            continue;
+        poll_check(check);
+        started++;
+    }
+    if (checks->once_next < checks->size)
+        phu_timer_after(checks->sched, timer, PHU_CHECKS_GRID_NS);
+    else if (checks->count == 0)
+        checks->once_done(checks->once_arg);
+}
+
+void phu_checks_run_once(struct phu_checks *checks, unsigned per_second, void (*done)(void *arg),
+                         void *arg)
+{
+    const unsigned ticks_per_second = (unsigned)(PHU_NS_PER_S / PHU_CHECKS_GRID_NS);
+
+    for (size_t i = 0; i < checks->size; i++) {
+        if (checks->items[i])
+            phu_timer_cancel(checks->sched, &checks->items[i]->slot);
+    }
+    checks->is_once = true;
+    checks->once_done = done;
+    checks->once_arg = arg;
+    checks->once_left = (size_t)checks->count;
+    checks->once_next = 0;
+    checks->once_per_tick = per_second / ticks_per_second ? per_second / ticks_per_second : 1;
+    phu_timer_init(&checks->once_tick, once_ticked);
+    phu_timer_after(checks->sched, &checks->once_tick, 0);
+}

@@ -1,0 +1,56 @@
+/* The check runner: when each check is polled.
+ *
+ * A check's phase within its interval is hashed from its id and the agent's, and counted from the
+ * epoch in UTC: load is spread evenly, and the phase is the same after a restart. Phases lie on a
+ * grid of 10 ms, so that the checks of one grid point cost one wake-up. From its first slot on a
+ * check runs by the monotonic clock: a step of the wall clock moves nothing.
+ *
+ * A slot is never replayed. It is missed, and counted, when the runner comes to it late by more
+ * than a second or half an interval (the process was stopped, the machine slept), or when the
+ * previous poll has not ended yet. So there is no burst after a pause: every check waits for its
+ * own next slot.
+ */
+#pragma once
+
+#include "phusong/collector.h"
+#include "phusong/sched.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct phu_checks;
+struct phu_stats;
+
+#define PHU_CHECKS_GRID_NS (10 * PHU_NS_PER_MS)
+
+struct phu_checks *phu_checks_new(struct phu_sched *sched, struct phu_stats *stats,
+                                  const char *agent);
+/* All checks have been removed. */
+void phu_checks_free(struct phu_checks *checks);
+
+/* No check is polled before this moment: the boot jitter, which keeps a province from waking in
+ * step after a power cut. Applies to checks added afterwards. */
+void phu_checks_hold_until(struct phu_checks *checks, struct phu_mono when);
+
+/* Attaches a check to its collector and plans it. The spec's strings are copied; its options are
+ * borrowed until removal. Returns what attach returned. spec->check must be free. */
+int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collector, void *self,
+                   const struct phu_check_spec *spec);
+void phu_checks_remove(struct phu_checks *checks, uint32_t check);
+
+/* The verdict of the poll in flight has come. */
+void phu_checks_verdict(struct phu_checks *checks, uint32_t check);
+
+/* Instead of planning by interval, polls every check added so far once, at most `per_second` a
+ * second, and calls done when all verdicts are in. */
+void phu_checks_run_once(struct phu_checks *checks, unsigned per_second, void (*done)(void *arg),
+                         void *arg);
+
+/* Milliseconds, for tests and `check-config`: a pure function of its arguments. */
+int64_t phu_checks_phase_ns(const char *agent, const char *id, int64_t interval_ns);
+
+struct phu_checks_counts {
+    int64_t polls, missed_late, missed_busy;
+};
+void phu_checks_counts(const struct phu_checks *checks, struct phu_checks_counts *counts);
