@@ -1,0 +1,27 @@
+/* Quality profiles: what counts as up, as degraded and as good for one technology.
+ *
+ * A profile is written in the configuration (list `quality`); checks carry a compact copy, so that
+ * a reload may free the configuration at once.
+ */
+#pragma once
+
+#include "phusong/conf.h"
+
+#include <stdint.h>
+
+struct phu_quality {
+    char *name;          /* what the column `profile` of the inventory refers to */
+    char *technology;    /* endpoints of this technology take it by themselves; "" for none */
+    int64_t rtt_max_ns;  /* a slower round trip is not good */
+    double loss_max;     /* 0..1, over the last loss_over probes */
+    int64_t loss_over;   /* probes, 1..64 */
+    int64_t down_after;  /* failures … */
+    int64_t down_of;     /* … among so many last probes; 0: as many as down_after, all in a row */
+    int64_t up_after;    /* successes in a row, to leave `down` */
+    int64_t stale_after; /* permille of the interval without a verdict, to become unknown */
+};
+
+/* For the configuration's list `quality`. */
+extern const struct phu_option_table phu_quality_options;
+/* Where no profile fits: never degraded; 3 failures make down, 2 successes make up. */
+extern const struct phu_quality phu_quality_default;

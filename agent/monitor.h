@@ -1,0 +1,102 @@
+/* The monitor: takes the observations of all collectors, folds them into windows and states, and
+ * emits each window as points. It is the agent's sink.
+ *
+ *     struct phu_monitor *monitor;
+ *     phu_monitor_new(sched, &conf, &monitor);
+ *     phu_monitor_add(monitor, &check, &handle);          the handle goes into phu_check_spec.check
+ *     collector->open(&(struct phu_collector_env){.sink = phu_monitor_sink(monitor), …
+ *     …
+ *     phu_monitor_flush(monitor);                         what is not finished, with its true span
+ *     phu_monitor_free(monitor);
+ *
+ * An observation counts in the window in which it was completed. Windows begin at multiples of
+ * their length in UTC, their spans are measured by the monotonic clock; what a step of the wall
+ * clock does to them is told in core/timeline.h.
+ */
+#pragma once
+
+#include "core/quality.h"
+#include "core/state.h"
+#include "phusong/sink.h"
+#include "phusong/time.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct phu_collector;
+struct phu_sched;
+struct phu_stats;
+
+struct phu_monitor;
+
+struct phu_monitor_conf {
+    const char *agent; /* tag agent= */
+    int64_t window_ns;
+    uint32_t max_rows;       /* per check; 0: 4096 */
+    struct phu_stats *stats; /* outlives the monitor; pushed as measurement `agent` each window */
+    struct phu_wall newest;  /* of what a former run emitted, as far as known (spool); 0 if not */
+    /* One line with its newline, borrowed for the call. `at` is its timestamp. Must not call back
+     * into the monitor. */
+    void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
+    void *emit_arg;
+};
+
+enum phu_subject_kind {
+    PHU_SUBJECT_ENDPOINT, /* measurement coverage */
+    PHU_SUBJECT_DEVICE,   /* measurement device */
+};
+
+/* Who is measured: becomes tags. NULL and "" are left out. */
+struct phu_subject {
+    enum phu_subject_kind kind;
+    const char *id;
+    const char *hamlet, *commune;
+    const char *technology, *operator; /* endpoints */
+    const char *site;                  /* devices */
+};
+
+struct phu_monitor_check {
+    struct phu_subject subject;
+    const char *check; /* as in the inventory: "icmp", "tcp:443"; becomes tag check= */
+    const struct phu_collector *collector; /* outlives the check */
+    const struct phu_quality *quality;     /* NULL: phu_quality_default */
+    int64_t interval_ns;
+    bool is_primary; /* the subject's first check: gives coverage and state */
+};
+
+int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf,
+                    struct phu_monitor **out);
+/* Emits nothing; see phu_monitor_flush(). NULL is harmless. */
+void phu_monitor_free(struct phu_monitor *monitor);
+
+struct phu_sink *phu_monitor_sink(struct phu_monitor *monitor);
+
+/* Everything in `check` is copied but the collector. Handles are never 0; one may be given again
+ * after its removal. The first window begins now. */
+int phu_monitor_add(struct phu_monitor *monitor, const struct phu_monitor_check *check,
+                    uint32_t *handle);
+/* Emits the partial window. The collector has detached the check. */
+void phu_monitor_remove(struct phu_monitor *monitor, uint32_t handle);
+/* Another profile or interval for a check that goes on: window and state are kept. */
+void phu_monitor_adjust(struct phu_monitor *monitor, uint32_t handle,
+                        const struct phu_quality *quality, int64_t interval_ns);
+
+/* Tells that a poll has ended. Called at the end of the put; may add and remove checks and poll
+ * anew. State is that of the subject, and meaningful for primary checks only. */
+struct phu_monitor_verdict {
+    uint32_t check;
+    bool is_primary;
+    enum phu_result result;
+    enum phu_state before, state;
+    struct phu_mono completed;
+};
+typedef void phu_monitor_verdict_cb(void *arg, const struct phu_monitor_verdict *verdict);
+void phu_monitor_on_verdict(struct phu_monitor *monitor, phu_monitor_verdict_cb *call, void *arg);
+
+/* As of now; PHU_STATE_UNKNOWN for a check that is not primary. */
+enum phu_state phu_monitor_state(struct phu_monitor *monitor, uint32_t handle);
+
+/* Emits all windows up to now, at once, finished or not; the next ones begin now. For the end, and
+ * for `agent --once`. */
+void phu_monitor_flush(struct phu_monitor *monitor);
