@@ -18,7 +18,6 @@ struct phu_quality {
     int64_t down_after;  /* failures … */
     int64_t down_of;     /* … among so many last probes; 0: as many as down_after, all in a row */
     int64_t up_after;    /* successes in a row, to leave `down` */
-    int64_t stale_after; /* permille of the interval without a verdict, to become unknown */
 };
 
 /* For the configuration's list `quality`. */
