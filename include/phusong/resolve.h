@@ -8,17 +8,29 @@
 struct phu_resolver;
 struct phu_resolve;
 struct phu_sched;
+struct phu_stats;
 
+/* Asks the servers of /etc/resolv.conf, which is read again when it changes. */
 int phu_resolver_new(struct phu_sched *sched, struct phu_resolver **out);
+/* Every lookup is done or cancelled; statistics were removed or go before they are next read. */
 void phu_resolver_free(struct phu_resolver *resolver);
 
-/* status 0, or -ENOENT (no such name), -ETIMEDOUT, -ECONNREFUSED, -EIO. Addresses are borrowed for
- * the call; port 0. At most 16. */
+/* Other servers than resolv.conf's, for names asked from now on: "10.0.0.1", "10.0.0.1:5353",
+ * "[fd00::1]:53". None: back to resolv.conf. -EINVAL, changing nothing, when one is not an address;
+ * `bad`, if not NULL, is then its place. */
+int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *servers,
+                             size_t count, size_t *bad);
+void phu_resolver_add_stats(struct phu_resolver *resolver, struct phu_stats *stats);
+
+/* status 0, or -ENOENT (no such name, or no address of this family), -ETIMEDOUT, -ECONNREFUSED,
+ * -EIO. Addresses are borrowed for the call; port 0. At most 16. */
 typedef void phu_resolve_cb(void *arg, int status, const struct sockaddr_storage *addresses,
                             size_t count);
 
-/* family AF_UNSPEC, AF_INET or AF_INET6. A literal address is answered without a query. The
- * callback runs later, from the loop, never from inside this call. */
+/* family AF_UNSPEC, AF_INET or AF_INET6. A literal address is answered without a query; a name
+ * asked before, from memory while its TTL lasts (10 s for one that does not exist). The callback
+ * runs later, from the loop, never from inside this call. -EINVAL for a name that can be none,
+ * -ENOBUFS when thousands of names are being asked already. */
 int phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
                       int64_t timeout_ns, phu_resolve_cb *done, void *arg,
                       struct phu_resolve **out);
