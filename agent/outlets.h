@@ -1,0 +1,38 @@
+/* The outlets: every exporter of the configuration, opened. One that sends gets a feed from the
+ * spool; one that is asked (prometheus) just listens.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct phu_config;
+struct phu_exporter;
+struct phu_feed;
+struct phu_http_client;
+struct phu_sched;
+struct phu_spool;
+struct phu_stats;
+
+struct phu_outlet {
+    const struct phu_exporter *exporter;
+    struct phu_feed *feed; /* of one that sends */
+    void *self;            /* of one that is asked */
+};
+
+struct phu_outlets {
+    struct phu_sched *sched;
+    struct phu_http_client *http;
+    struct phu_stats *stats;
+    struct phu_spool *spool; /* NULL when no exporter sends */
+    struct phu_outlet *items;
+    size_t count;
+};
+
+/* Does any exporter of the configuration send? */
+bool phu_outlets_need_spool(const struct phu_config *config);
+
+/* Opens all; one that fails is logged and left out. Returns how many did. The configuration is
+ * borrowed until phu_outlets_close(). */
+size_t phu_outlets_open(struct phu_outlets *outlets, const struct phu_config *config);
+void phu_outlets_close(struct phu_outlets *outlets);

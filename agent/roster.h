@@ -1,0 +1,39 @@
+/* The roster: which checks of the inventory are being run, under which handle of the monitor and by
+ * the options of which configuration.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct phu_checks;
+struct phu_generation;
+struct phu_inventory;
+struct phu_inventory_diff;
+struct phu_monitor;
+
+struct phu_roster {
+    struct phu_monitor *monitor;
+    struct phu_checks *checks;
+    void **collectors; /* what collector->open gave, by index of phu_collectors[] */
+
+    uint32_t *handles; /* by check of the inventory; 0: not running */
+    uint32_t count;
+    struct phu_generation **generations; /* by handle */
+    size_t generations_size;
+};
+
+/* Starts every check of the inventory. A check that its collector refuses is logged and left out;
+ * returns how many were. */
+size_t phu_roster_fill(struct phu_roster *roster, struct phu_generation *generation,
+                       const struct phu_inventory *inventory);
+
+/* Follows a reload: removed and changed checks end their window, changed and added ones start anew,
+ * unchanged ones are not touched. Returns how many were refused. */
+size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *generation,
+                        const struct phu_inventory *inventory,
+                        const struct phu_inventory_diff *diff);
+
+/* Detaches everything, so that collectors can be closed. The monitor keeps its windows unless
+ * `phu_monitor_flush` was called before. */
+void phu_roster_empty(struct phu_roster *roster);

@@ -1,0 +1,88 @@
+#include "subjects.h"
+
+#include "config.h"
+#include "core/inventory.h"
+
+#include <string.h>
+
+static const char *code_of_level(const struct phu_inventory *inventory, uint32_t area,
+                                 enum phu_level level)
+{
+    uint32_t found = area == PHU_INVENTORY_NONE ? PHU_INVENTORY_NONE
+                                                : phu_inventory_area_at(inventory, area, level);
+    const struct phu_area *record;
+
+    if (found == PHU_INVENTORY_NONE)
+        return "";
+    record = &inventory->areas[found];
+    return phu_inventory_text(inventory, level == PHU_LEVEL_HAMLET ? record->id : record->code);
+}
+
+static uint16_t describe_endpoint(const struct phu_inventory *inventory, uint32_t check,
+                                  struct phu_monitor_check *monitored, struct phu_check_spec *spec)
+{
+    const struct phu_endpoint *endpoint = &inventory->endpoints[inventory->checks[check].owner];
+
+    monitored->subject = (struct phu_subject){
+        .kind = PHU_SUBJECT_ENDPOINT,
+        .id = phu_inventory_text(inventory, endpoint->id),
+        .hamlet = code_of_level(inventory, endpoint->hamlet, PHU_LEVEL_HAMLET),
+        .commune = code_of_level(inventory, endpoint->hamlet, PHU_LEVEL_COMMUNE),
+        .technology = phu_technology_name((enum phu_technology)endpoint->technology),
+        .operator= phu_inventory_text(inventory, endpoint->operator_name),
+    };
+    monitored->is_primary = check == endpoint->checks;
+    spec->address = phu_inventory_text(inventory, endpoint->address);
+    spec->credential = "";
+    spec->rows = "";
+    return endpoint->profile;
+}
+
+static uint16_t describe_device(const struct phu_inventory *inventory, uint32_t check,
+                                struct phu_monitor_check *monitored, struct phu_check_spec *spec)
+{
+    const struct phu_device *device = &inventory->devices[inventory->checks[check].owner];
+    const struct phu_site *site =
+        device->site == PHU_INVENTORY_NONE ? NULL : &inventory->sites[device->site];
+    uint32_t area = site ? site->area : PHU_INVENTORY_NONE;
+
+    monitored->subject = (struct phu_subject){
+        .kind = PHU_SUBJECT_DEVICE,
+        .id = phu_inventory_text(inventory, device->id),
+        .hamlet = code_of_level(inventory, area, PHU_LEVEL_HAMLET),
+        .commune = code_of_level(inventory, area, PHU_LEVEL_COMMUNE),
+        .site = site ? phu_inventory_text(inventory, site->id) : "",
+    };
+    monitored->is_primary = check == device->checks;
+    spec->address = phu_inventory_text(inventory, device->address);
+    spec->credential = phu_inventory_text(inventory, device->credential);
+    spec->rows = phu_inventory_text(inventory, device->interfaces);
+    return device->profile;
+}
+
+void phu_subject_describe(const struct phu_config *config, const struct phu_inventory *inventory,
+                          uint32_t check, struct phu_monitor_check *monitored,
+                          struct phu_check_spec *spec)
+{
+    const struct phu_inventory_check *record = &inventory->checks[check];
+    const struct phu_config_check *kind = &config->checks[record->kind];
+    const char *argument = phu_inventory_text(inventory, record->argument);
+    uint16_t profile;
+
+    *monitored = (struct phu_monitor_check){.collector = kind->collector};
+    *spec = (struct phu_check_spec){
+        .id = phu_inventory_text(inventory, record->id),
+        .argument = *argument ? argument : kind->argument,
+        .options = kind->options,
+        .interval_ns =
+            record->interval_ms ? record->interval_ms * PHU_NS_PER_MS : kind->interval_ns,
+        .timeout_ns = kind->timeout_ns,
+    };
+    if (record->is_device)
+        profile = describe_device(inventory, check, monitored, spec);
+    else
+        profile = describe_endpoint(inventory, check, monitored, spec);
+    monitored->quality = &config->quality[profile];
+    monitored->interval_ns = spec->interval_ns;
+    monitored->check = spec->id + strlen(monitored->subject.id) + 1; /* after "OWNER/" */
+}

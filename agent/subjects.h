@@ -1,0 +1,15 @@
+/* From a check of the inventory to what the monitor and the collector are told about it. */
+#pragma once
+
+#include "monitor.h"
+#include "phusong/collector.h"
+
+#include <stdint.h>
+
+struct phu_config;
+struct phu_inventory;
+
+/* Texts are borrowed from the inventory, options and collector from the configuration. */
+void phu_subject_describe(const struct phu_config *config, const struct phu_inventory *inventory,
+                          uint32_t check, struct phu_monitor_check *monitored,
+                          struct phu_check_spec *spec);
