@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/quality.h"
 #include "phusong/conf.h"
 #include "phusong/credential.h"
 #include "phusong/log.h"
@@ -67,31 +68,6 @@ struct phu_config_check {
     const void *options; /* struct of collector->check_options; NULL if it has none */
 };
 
-enum phu_config_technology {
-    /* The first four as enum phu_technology of the inventory. */
-    PHU_CONFIG_FIBRE,
-    PHU_CONFIG_3G,
-    PHU_CONFIG_4G,
-    PHU_CONFIG_5G,
-    PHU_CONFIG_DEVICE,        /* devices.csv */
-    PHU_CONFIG_NO_TECHNOLOGY, /* used only where `profile` names it */
-};
-
-/* What counts as good, and when an endpoint is down. */
-struct phu_config_quality {
-    char *name;
-    int technology; /* enum phu_config_technology */
-    int64_t rtt_max_ns;
-    int64_t jitter_max_ns;
-    double loss_max;        /* 0..1, over the probes of one window */
-    int64_t down_after;     /* `down_after` lost ... */
-    int64_t down_of;        /* ... of the last `down_of` probes make it down */
-    int64_t up_after;       /* good answers in a row make it up again */
-    int64_t confirm_ns;     /* pace after the first loss; 0: the check's own interval */
-    int64_t flap_changes;   /* so many changes of state ... */
-    int64_t flap_within_ns; /* ... in this time damp it; 0 changes: never */
-};
-
 struct phu_config_exporter {
     const struct phu_exporter *exporter;
     const char *name;    /* unique */
@@ -104,8 +80,9 @@ struct phu_config {
     struct phu_config_log log;
     struct phu_config_check *checks; /* every collector has at least the one of its own name */
     size_t check_count;
-    /* Every technology, and devices, have exactly one profile with that technology. */
-    struct phu_config_quality *quality;
+    /* Every technology, and devices ("device"), have exactly one profile with that technology:
+     * where the file names none, phu_quality_default under the technology's name. */
+    struct phu_quality *quality; /* see core/quality.h, whose phu_quality_options binds them */
     size_t quality_count;
     const struct phu_credential *credentials;
     size_t credential_count;
@@ -140,7 +117,8 @@ int phu_config_diff(const struct phu_config *before, const struct phu_inventory 
                     const struct phu_config *after, const struct phu_inventory *inventory_after,
                     struct phu_inventory_diff *diff);
 
-/* May differ without a restart: everything but agent.state_dir, agent.user and spool. Says which
+/* May differ without a restart: everything but agent.id, agent.window, agent.state_dir, agent.user,
+ * spool and collectors (their sockets were opened with rights that are gone by then). Says which
  * part needs one, or NULL. */
 const char *phu_config_needs_restart(const struct phu_config *before,
                                      const struct phu_config *after);
