@@ -1,0 +1,744 @@
+/* See feed.h.
+ *
+ * A feed has as many slots as requests may be in flight. A slot takes a span of lines from the
+ * reader and works on it until each line is stored or buried: usually that is one request; after a
+ * refusal it is the pieces that split.h cuts. Lines at fault are collected in the slot's `dead`
+ * text, written when the span is through, and only then is the span acknowledged.
+ *
+ * The destination is UP, DOWN (no answer, or "not now") or HELD (it does not know us, or refuses
+ * every line). Unless it is UP there is one request at a time, when `retry` fires. A span that
+ * failed before any of it was settled goes back to the spool, so that an outage costs no memory and
+ * the next attempt may take fewer lines: `limit_bytes` is halved by each failure, which is what
+ * gets data through an uplink too thin for a full batch, and doubled by each success.
+ * `ceiling_bytes` is what a 413 taught; it is forgotten after a while, as servers change.
+ *
+ * Live data go first. After an outage longer than live_after the reader leaves what is behind to
+ * its backfill lane; while live lines wait too, backfill gets its share of the bytes by `balance`,
+ * and it never takes the last slot of several, so that a slow answer does not hold up live data.
+ */
+#include "feed.h"
+
+#include "append.h"
+#include "feed_internal.h"
+
+#include "phusong/conf.h"
+#include "phusong/log.h"
+#include "phusong/stats.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define MODULE "feed"
+
+#define LIMIT_FLOOR_BYTES 16384
+#define CEILING_KEPT_NS (600 * PHU_NS_PER_S)
+/* Lines refused alone, with nothing stored in between, until "it refuses everything". */
+#define FRUITLESS_MAX 16
+#define DEAD_LETTER_KEEP 3
+#define DEAD_LETTER_SAID_NS (60 * PHU_NS_PER_S)
+#define BURY_AGAIN_NS (10 * PHU_NS_PER_S)
+/* While lines wait for batch_age, the fill of the batch is looked at so many times. */
+#define AGE_LOOKS 4
+
+static void wake(struct phu_feed *feed)
+{
+    if (!phu_timer_is_armed(&feed->wake))
+        phu_timer_after(feed->sched, &feed->wake, 0);
+}
+
+/* The destination's words inside quotes, on one line of a log or a heading. */
+static const char *quote_reason(const struct phu_outcome *outcome, char *text, size_t size)
+{
+    const char *reason = outcome->reason ? outcome->reason : "";
+
+    snprintf(text, size, "%s", reason);
+    for (char *c = text; *c; c++) {
+        if (*c == '"')
+            *c = '\'';
+        else if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    }
+    return text;
+}
+
+/* -- The state of the destination ------------------------------------------------------------- */
+
+static void try_again_after(struct phu_feed *feed, int64_t delay_ns)
+{
+    feed->retry_due = phu_mono_add(phu_sched_now(feed->sched), delay_ns);
+    feed->is_probe_due = false;
+    phu_timer_at(feed->sched, &feed->retry, feed->retry_due);
+}
+
+static void come_up(struct phu_feed *feed)
+{
+    int64_t outage_ns;
+
+    if (feed->state == PHU_FEED_UP)
+        return;
+    outage_ns = phu_mono_since(phu_sched_now(feed->sched), feed->not_up_since);
+    phu_log_info(MODULE, "destination takes lines again", "exporter=%s outage_s=%.1f", feed->name,
+                 (double)outage_ns / (double)PHU_NS_PER_S);
+    feed->state = PHU_FEED_UP;
+    feed->is_probe_due = false;
+    phu_timer_cancel(feed->sched, &feed->retry);
+    phu_backoff_succeed(&feed->backoff);
+    if (outage_ns >= feed->conf.live_after_ns)
+        feed->wants_skip = true;
+}
+
+static void leave_up(struct phu_feed *feed, enum phu_feed_state state)
+{
+    if (feed->state == PHU_FEED_UP)
+        feed->not_up_since = phu_sched_now(feed->sched);
+    feed->state = state;
+}
+
+/* Requests that were on their way when the first one failed say nothing new; only a later time
+ * that the destination asks for is obeyed. */
+static void go_down(struct phu_feed *feed, const struct phu_feed_slot *slot,
+                    const struct phu_outcome *outcome)
+{
+    int64_t left = phu_mono_since(feed->retry_due, phu_sched_now(feed->sched));
+    char reason[PHU_FEED_REASON_MAX];
+    int64_t delay;
+
+    if (feed->state != PHU_FEED_UP && !slot->is_probe && outcome->retry_after_ns <= left)
+        return;
+    if (feed->state == PHU_FEED_UP || slot->is_probe)
+        delay = phu_backoff_fail(&feed->backoff, outcome->retry_after_ns);
+    else
+        delay = outcome->retry_after_ns < PHU_BACKOFF_WISH_MAX_NS ? outcome->retry_after_ns
+                                                                  : PHU_BACKOFF_WISH_MAX_NS;
+    if (feed->state == PHU_FEED_HELD && delay < feed->conf.hold_retry_ns)
+        delay = feed->conf.hold_retry_ns;
+    if (feed->state == PHU_FEED_UP) {
+        phu_log_warn(MODULE, "destination does not take lines; they stay in the spool",
+                     "exporter=%s status=%d reason=\"%s\" retry_s=%.1f", feed->name,
+                     outcome->status, quote_reason(outcome, reason, sizeof reason),
+                     (double)delay / (double)PHU_NS_PER_S);
+        leave_up(feed, PHU_FEED_DOWN);
+    }
+    try_again_after(feed, delay);
+}
+
+static void hold(struct phu_feed *feed, const struct phu_outcome *outcome, const char *message)
+{
+    int64_t pace = feed->conf.hold_retry_ns;
+    int64_t delay = pace / 2 + phu_backoff_draw(&feed->backoff, pace / 2);
+    char reason[PHU_FEED_REASON_MAX];
+
+    if (feed->state != PHU_FEED_HELD)
+        phu_log_error(MODULE, message, "exporter=%s status=%d reason=\"%s\"", feed->name,
+                      outcome->status, quote_reason(outcome, reason, sizeof reason));
+    leave_up(feed, PHU_FEED_HELD);
+    try_again_after(feed, delay);
+}
+
+static void retry_fired(struct phu_timer *timer)
+{
+    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, retry);
+
+    feed->is_probe_due = true;
+    wake(feed);
+}
+
+/* -- How much at once ------------------------------------------------------------------------- */
+
+static size_t request_bytes(const struct phu_feed *feed)
+{
+    size_t most = (size_t)feed->conf.batch_bytes;
+
+    if (feed->ceiling_bytes > 0 && feed->ceiling_bytes < most)
+        most = feed->ceiling_bytes;
+    return feed->limit_bytes < most ? feed->limit_bytes : most;
+}
+
+static void shrink(struct phu_feed *feed, size_t failed_bytes)
+{
+    size_t half = failed_bytes / 2;
+
+    if (half < LIMIT_FLOOR_BYTES)
+        half = LIMIT_FLOOR_BYTES;
+    if (half < feed->limit_bytes)
+        feed->limit_bytes = half;
+}
+
+static void grow(struct phu_feed *feed)
+{
+    struct phu_mono now = phu_sched_now(feed->sched);
+
+    if (feed->limit_bytes < (size_t)feed->conf.batch_bytes)
+        feed->limit_bytes *= 2;
+    if (feed->ceiling_bytes > 0 && phu_mono_since(now, feed->ceiling_set) > CEILING_KEPT_NS) {
+        feed->ceiling_bytes *= 2;
+        feed->ceiling_set = now;
+    }
+}
+
+static void learn_ceiling(struct phu_feed *feed, size_t refused_bytes)
+{
+    size_t half = refused_bytes / 2;
+
+    if (feed->ceiling_bytes == 0)
+        phu_log_warn(MODULE, "destination finds a request too large; smaller ones from now on",
+                     "exporter=%s bytes=%zu", feed->name, refused_bytes);
+    if (feed->ceiling_bytes == 0 || half < feed->ceiling_bytes)
+        feed->ceiling_bytes = half > 0 ? half : 1;
+    feed->ceiling_set = phu_sched_now(feed->sched);
+}
+
+/* -- Lines at fault --------------------------------------------------------------------------- */
+
+static void add_dead_text(struct phu_feed_slot *slot, const char *text, size_t length)
+{
+    if (slot->dead_length + length > slot->dead_size) {
+        slot->dead_size = 2 * (slot->dead_length + length);
+        slot->dead = realloc(slot->dead, slot->dead_size);
+        if (!slot->dead)
+            abort();
+    }
+    memcpy(slot->dead + slot->dead_length, text, length);
+    slot->dead_length += length;
+}
+
+/* The file is line protocol itself, the destination's words in comments: once the cause is mended
+ * it can be sent as it is. */
+static void bury(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
+{
+    time_t now = (time_t)(phu_sched_wall(slot->feed->sched).ns / PHU_NS_PER_S);
+    char reason[PHU_FEED_REASON_MAX], stamp[32], heading[PHU_FEED_REASON_MAX + 128];
+    int length;
+    struct tm utc;
+
+    quote_reason(outcome, reason, sizeof reason);
+    if (slot->dead_length == 0 || strcmp(reason, slot->dead_reason) != 0 || slot->piece.lines > 1) {
+        gmtime_r(&now, &utc);
+        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
+        length = snprintf(heading, sizeof heading, "# time=%s status=%d%s reason=\"%s\"\n", stamp,
+                          outcome->status, slot->piece.lines > 1 ? " undivided" : "", reason);
+        add_dead_text(slot, heading, (size_t)length);
+        memcpy(slot->dead_reason, reason, sizeof reason);
+    }
+    add_dead_text(slot, slot->span.body + slot->piece.start, slot->piece.length);
+    slot->dead_lines += slot->piece.lines;
+    slot->is_settled = true;
+}
+
+static void free_slot(struct phu_feed_slot *slot)
+{
+    free(slot->dead);
+    *slot = (struct phu_feed_slot){.feed = slot->feed};
+}
+
+static void acknowledge(struct phu_feed_slot *slot)
+{
+    phu_spool_reader_ack(slot->feed->reader, &slot->span);
+    free_slot(slot);
+    wake(slot->feed);
+}
+
+static void say_buried(struct phu_feed *feed, size_t lines)
+{
+    struct phu_mono now = phu_sched_now(feed->sched);
+
+    if (feed->is_burial_failing)
+        phu_log_info(MODULE, "dead letters can be written again", "exporter=%s", feed->name);
+    feed->is_burial_failing = false;
+    feed->count.dead_lines += (int64_t)lines;
+    if (feed->was_dead_said && phu_mono_since(now, feed->dead_said) < DEAD_LETTER_SAID_NS)
+        return;
+    feed->was_dead_said = true;
+    feed->dead_said = now;
+    phu_log_warn(MODULE, "destination refused lines; they are in the dead-letter file",
+                 "exporter=%s lines=%zu total=%lld", feed->name, lines,
+                 (long long)feed->count.dead_lines);
+}
+
+static void burial_done(void *arg, int error)
+{
+    struct phu_feed_slot *slot = arg;
+    struct phu_feed *feed = slot->feed;
+
+    if (error == 0) {
+        say_buried(feed, slot->dead_lines);
+        acknowledge(slot);
+        return;
+    }
+    if (!feed->is_burial_failing)
+        phu_log_error(MODULE, "cannot write dead letters; their batch waits",
+                      "exporter=%s error=\"%s\"", feed->name, strerror(-error));
+    feed->is_burial_failing = true;
+    slot->state = PHU_FEED_SLOT_UNBURIED;
+    phu_timer_after(feed->sched, &feed->bury_again, BURY_AGAIN_NS);
+}
+
+static void start_burial(struct phu_feed_slot *slot)
+{
+    slot->state = PHU_FEED_SLOT_BURYING;
+    if (phu_append_write(slot->feed->dead_letters, slot->dead, slot->dead_length, burial_done,
+                         slot) < 0)
+        abort();
+}
+
+static void bury_again_fired(struct phu_timer *timer)
+{
+    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, bury_again);
+
+    for (int64_t i = 0; i < feed->conf.concurrency; i++) {
+        if (feed->slots[i].state == PHU_FEED_SLOT_UNBURIED)
+            start_burial(&feed->slots[i]);
+    }
+}
+
+/* -- Outcomes --------------------------------------------------------------------------------- */
+
+static void return_span(struct phu_feed_slot *slot)
+{
+    struct phu_feed *feed = slot->feed;
+
+    feed->has_data[slot->span.lane] = true;
+    if (slot->span.lane == PHU_SPOOL_LIVE)
+        feed->is_live_due = true;
+    phu_spool_reader_return(feed->reader, &slot->span);
+    free_slot(slot);
+}
+
+/* The piece was neither taken nor refused. What has been found out about the rest is kept. */
+static void give_back(struct phu_feed_slot *slot)
+{
+    phu_split_return(&slot->split, &slot->piece);
+    if (!slot->is_settled && slot->refusals == 0)
+        return_span(slot);
+}
+
+static void handle_stored(struct phu_feed_slot *slot)
+{
+    struct phu_feed *feed = slot->feed;
+
+    feed->count.lines += (int64_t)slot->piece.lines;
+    feed->count.bytes += (int64_t)slot->piece.length;
+    feed->fruitless = 0;
+    slot->is_settled = true;
+    come_up(feed);
+    grow(feed);
+}
+
+static void handle_refused(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
+{
+    struct phu_feed *feed = slot->feed;
+
+    slot->refusals++;
+    if (slot->piece.lines > 1 && slot->refusals <= feed->conf.split_requests) {
+        phu_split_halve(&slot->split, &slot->piece);
+    } else {
+        bury(slot, outcome);
+        feed->fruitless++;
+    }
+    if (feed->fruitless < FRUITLESS_MAX)
+        come_up(feed);
+    else
+        hold(feed, outcome, "destination refuses every line; check its address and settings");
+}
+
+static void handle_too_large(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
+{
+    if (slot->piece.lines > 1) {
+        learn_ceiling(slot->feed, slot->piece.length);
+        phu_split_return(&slot->split, &slot->piece);
+        slot->refusals++;
+    } else {
+        bury(slot, outcome);
+    }
+    come_up(slot->feed);
+}
+
+static void request_done(void *arg, const struct phu_outcome *outcome)
+{
+    struct phu_feed_slot *slot = arg;
+    struct phu_feed *feed = slot->feed;
+
+    assert(slot->state == PHU_FEED_SLOT_SENDING);
+    slot->state = PHU_FEED_SLOT_READY;
+    feed->count.in_flight--;
+    phu_feed_count_answer(feed, outcome->status);
+    switch (outcome->verdict) {
+    case PHU_VERDICT_STORED:
+        handle_stored(slot);
+        break;
+    case PHU_VERDICT_REFUSED:
+        handle_refused(slot, outcome);
+        break;
+    case PHU_VERDICT_TOO_LARGE:
+        handle_too_large(slot, outcome);
+        break;
+    case PHU_VERDICT_RETRY:
+        feed->count.retries++;
+        shrink(feed, slot->piece.length);
+        go_down(feed, slot, outcome);
+        give_back(slot);
+        break;
+    case PHU_VERDICT_UNAUTHORIZED:
+        feed->count.retries++;
+        hold(feed, outcome,
+             "destination does not accept us; everything is held until its address, database "
+             "and credentials are right");
+        give_back(slot);
+        break;
+    }
+    if (slot->state == PHU_FEED_SLOT_READY && slot->split.count == 0) {
+        if (slot->dead_length > 0)
+            start_burial(slot);
+        else
+            acknowledge(slot);
+    }
+    wake(feed);
+}
+
+/* -- What to send next ------------------------------------------------------------------------ */
+
+uint64_t phu_feed_waiting_bytes(const struct phu_feed *feed)
+{
+    struct phu_spool_lag lag;
+    uint64_t taken = 0;
+
+    phu_spool_reader_lag(feed->reader, &lag);
+    for (int64_t i = 0; i < feed->conf.concurrency; i++) {
+        const struct phu_feed_slot *slot = &feed->slots[i];
+
+        if (slot->state != PHU_FEED_SLOT_FREE && slot->span.lane == PHU_SPOOL_LIVE)
+            taken += slot->span.length;
+    }
+    return lag.live_lines_bytes > taken ? lag.live_lines_bytes - taken : 0;
+}
+
+/* Whether what waits in the live lane is to be sent now: a batch's worth, or old enough. */
+static bool is_batch_due(const struct phu_feed *feed)
+{
+    int64_t waited = phu_mono_since(phu_sched_now(feed->sched), feed->age_began);
+
+    return waited >= feed->conf.batch_age_ns ||
+           phu_feed_waiting_bytes(feed) >= (uint64_t)feed->conf.batch_bytes;
+}
+
+static void look_at_age(struct phu_feed *feed)
+{
+    if (is_batch_due(feed)) {
+        phu_timer_cancel(feed->sched, &feed->age);
+        feed->is_live_due = true;
+    } else {
+        phu_timer_after(feed->sched, &feed->age, feed->conf.batch_age_ns / AGE_LOOKS);
+    }
+}
+
+static void age_fired(struct phu_timer *timer)
+{
+    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, age);
+
+    look_at_age(feed);
+    if (feed->is_live_due)
+        wake(feed);
+}
+
+static void live_arrived(struct phu_feed *feed)
+{
+    feed->has_data[PHU_SPOOL_LIVE] = true;
+    if (feed->is_live_due || phu_timer_is_armed(&feed->age))
+        return;
+    feed->age_began = phu_sched_now(feed->sched);
+    look_at_age(feed);
+}
+
+static void spool_ready(void *arg)
+{
+    struct phu_feed *feed = arg;
+
+    feed->has_data[PHU_SPOOL_BACKFILL] = true;
+    live_arrived(feed);
+    wake(feed);
+}
+
+static void skip_to_live(struct phu_feed *feed)
+{
+    struct phu_spool_lag lag;
+    int error = phu_spool_reader_skip_to_live(feed->reader);
+
+    feed->wants_skip = false;
+    feed->was_skipped = true;
+    feed->skipped = phu_sched_now(feed->sched);
+    if (error < 0) {
+        phu_log_warn(MODULE, "cannot put live data first; sending in order",
+                     "exporter=%s error=\"%s\"", feed->name, strerror(-error));
+        return;
+    }
+    phu_spool_reader_lag(feed->reader, &lag);
+    feed->count.skips++;
+    feed->has_data[PHU_SPOOL_BACKFILL] = true;
+    phu_log_info(MODULE, "live data go first, the backlog beside them",
+                 "exporter=%s backlog_bytes=%llu", feed->name,
+                 (unsigned long long)lag.backfill_bytes);
+}
+
+/* Behind without an outage that this process saw: it was itself away, or the uplink is slower than
+ * what is measured. More than the next few requests must wait, else there is nothing to gain. */
+static bool is_far_behind(const struct phu_feed *feed, const struct phu_span *span)
+{
+    int64_t after = feed->conf.live_after_ns;
+
+    if (phu_sched_wall(feed->sched).ns - span->oldest.ns <= after)
+        return false;
+    if (feed->was_skipped && phu_mono_since(phu_sched_now(feed->sched), feed->skipped) <= after)
+        return false;
+    return phu_feed_waiting_bytes(feed) >
+           (uint64_t)feed->conf.concurrency * (uint64_t)feed->conf.batch_bytes;
+}
+
+static bool backfill_may_have_slot(const struct phu_feed *feed)
+{
+    int64_t used = 0;
+
+    for (int64_t i = 0; i < feed->conf.concurrency; i++)
+        used += feed->slots[i].state != PHU_FEED_SLOT_FREE &&
+                feed->slots[i].span.lane == PHU_SPOOL_BACKFILL;
+    return feed->conf.concurrency == 1 ? used == 0 : used < feed->conf.concurrency - 1;
+}
+
+static bool take_from(struct phu_feed *feed, struct phu_feed_slot *slot, enum phu_spool_lane lane)
+{
+    int error = phu_spool_reader_next(feed->reader, lane, (size_t)feed->conf.batch_lines,
+                                      request_bytes(feed), &slot->span);
+
+    if (error < 0) {
+        feed->has_data[lane] = false;
+        if (lane == PHU_SPOOL_LIVE)
+            feed->is_live_due = false;
+        return false;
+    }
+    slot->state = PHU_FEED_SLOT_READY;
+    phu_split_init(&slot->split, slot->span.body, slot->span.length, slot->span.line_count);
+    return true;
+}
+
+static bool take_live(struct phu_feed *feed, struct phu_feed_slot *slot)
+{
+    double share = feed->conf.backfill_share;
+
+    if (!feed->has_data[PHU_SPOOL_LIVE] || !feed->is_live_due)
+        return false;
+    if (!take_from(feed, slot, PHU_SPOOL_LIVE))
+        return false;
+    if (is_far_behind(feed, &slot->span)) {
+        return_span(slot);
+        skip_to_live(feed);
+        return take_from(feed, slot, PHU_SPOOL_LIVE);
+    }
+    if (feed->has_data[PHU_SPOOL_BACKFILL])
+        feed->balance += (double)slot->span.length * share / (1 - share);
+    if (feed->balance > (double)feed->conf.batch_bytes / (1 - share))
+        feed->balance = (double)feed->conf.batch_bytes / (1 - share);
+    return true;
+}
+
+static bool take_backfill(struct phu_feed *feed, struct phu_feed_slot *slot)
+{
+    bool is_live_waiting = feed->has_data[PHU_SPOOL_LIVE] && feed->is_live_due;
+
+    if (!feed->has_data[PHU_SPOOL_BACKFILL] || !backfill_may_have_slot(feed))
+        return false;
+    if (!take_from(feed, slot, PHU_SPOOL_BACKFILL))
+        return false;
+    if (is_live_waiting)
+        feed->balance -= (double)slot->span.length;
+    return true;
+}
+
+static bool take_span(struct phu_feed *feed, struct phu_feed_slot *slot)
+{
+    if (feed->balance > 0 && take_backfill(feed, slot))
+        return true;
+    return take_live(feed, slot) || take_backfill(feed, slot);
+}
+
+static struct phu_feed_slot *find_slot(struct phu_feed *feed, enum phu_feed_slot_state state)
+{
+    for (int64_t i = 0; i < feed->conf.concurrency; i++) {
+        if (feed->slots[i].state == state)
+            return &feed->slots[i];
+    }
+    return NULL;
+}
+
+/* What was begun is finished first, except when the destination seems to refuse everything: then
+ * other lines may show that it does not. */
+static struct phu_feed_slot *next_slot(struct phu_feed *feed)
+{
+    struct phu_feed_slot *begun = find_slot(feed, PHU_FEED_SLOT_READY);
+    struct phu_feed_slot *free_one = find_slot(feed, PHU_FEED_SLOT_FREE);
+
+    if (begun && feed->fruitless < FRUITLESS_MAX)
+        return begun;
+    if (free_one && take_span(feed, free_one))
+        return free_one;
+    return begun;
+}
+
+static void send_piece(struct phu_feed *feed, struct phu_feed_slot *slot)
+{
+    bool is_taken =
+        phu_split_take(&slot->split, request_bytes(feed), feed->fruitless > 0, &slot->piece);
+
+    assert(is_taken);
+    (void)is_taken;
+    slot->state = PHU_FEED_SLOT_SENDING;
+    slot->is_probe = feed->state != PHU_FEED_UP;
+    slot->batch = (struct phu_batch){.body = slot->span.body + slot->piece.start,
+                                     .length = slot->piece.length,
+                                     .line_count = slot->piece.lines,
+                                     .is_backfill = slot->span.lane == PHU_SPOOL_BACKFILL};
+    feed->is_probe_due = false;
+    feed->count.in_flight++;
+    feed->exporter->send(feed->self, &slot->batch, request_done, slot);
+}
+
+static bool may_send(const struct phu_feed *feed)
+{
+    if (feed->state == PHU_FEED_UP)
+        return feed->count.in_flight < feed->conf.concurrency;
+    return feed->is_probe_due && feed->count.in_flight == 0;
+}
+
+static void wake_fired(struct phu_timer *timer)
+{
+    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, wake);
+
+    if (feed->wants_skip)
+        skip_to_live(feed);
+    /* `ready` is not promised for the live lane while the backlog is being read. */
+    if (!feed->has_data[PHU_SPOOL_LIVE] && phu_feed_waiting_bytes(feed) > 0)
+        live_arrived(feed);
+    while (may_send(feed)) {
+        struct phu_feed_slot *slot = next_slot(feed);
+
+        if (!slot)
+            break;
+        send_piece(feed, slot);
+    }
+}
+
+/* -- Opening and closing ---------------------------------------------------------------------- */
+
+static int open_dead_letters(struct phu_feed *feed, const char *dir)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s/refused.lp", dir, feed->name);
+
+    if (length < 0 || (size_t)length >= sizeof path)
+        return -ENAMETOOLONG;
+    return phu_append_new(feed->sched,
+                          &(struct phu_append_conf){.path = path,
+                                                    .max_bytes = feed->conf.dead_letter_bytes /
+                                                                 (DEAD_LETTER_KEEP + 1),
+                                                    .keep = DEAD_LETTER_KEEP,
+                                                    .mode = 0640},
+                          &feed->dead_letters);
+}
+
+static int open_exporter(struct phu_feed *feed, const struct phu_feed_env *env, const void *conf)
+{
+    struct phu_exporter_env exporter_env = {.sched = env->sched,
+                                            .http = env->http,
+                                            .stats = env->stats,
+                                            .agent = env->agent,
+                                            .name = feed->name};
+
+    return feed->exporter->open(&exporter_env, conf, &feed->self);
+}
+
+static uint64_t make_seed(void)
+{
+    uint64_t seed = 0;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
+        seed = (uint64_t)phu_mono_now().ns;
+    return seed;
+}
+
+static void init_feed(struct phu_feed *feed, const struct phu_feed_env *env)
+{
+    const struct phu_feed_conf *conf = &feed->conf;
+
+    feed->sched = env->sched;
+    feed->stats = env->stats;
+    feed->limit_bytes = (size_t)conf->batch_bytes;
+    phu_backoff_init(&feed->backoff, conf->retry_min_ns, conf->retry_max_ns,
+                     env->seed ? env->seed : make_seed());
+    phu_timer_init(&feed->wake, wake_fired);
+    phu_timer_init(&feed->age, age_fired);
+    phu_timer_init(&feed->retry, retry_fired);
+    phu_timer_init(&feed->bury_again, bury_again_fired);
+    for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++)
+        feed->slots[i].feed = feed;
+}
+
+int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *conf,
+                  const struct phu_exporter *exporter, const void *exporter_conf,
+                  struct phu_feed **out)
+{
+    struct phu_feed *feed = calloc(1, sizeof *feed);
+    int error;
+
+    assert(exporter->send && conf->concurrency >= 1 && conf->concurrency <= PHU_FEED_SLOTS_MAX);
+    if (!feed || !(feed->name = strdup(env->name)))
+        abort();
+    feed->conf = *conf;
+    feed->exporter = exporter;
+    init_feed(feed, env);
+    error = open_dead_letters(feed, env->dead_letter_dir);
+    if (error < 0)
+        goto free_feed;
+    error = open_exporter(feed, env, exporter_conf);
+    if (error < 0)
+        goto free_dead_letters;
+    error = phu_spool_reader_open(env->spool, feed->name, spool_ready, feed, &feed->reader);
+    if (error < 0)
+        goto close_exporter;
+    phu_feed_add_stats(feed);
+    spool_ready(feed);
+    *out = feed;
+    return 0;
+
+close_exporter:
+    exporter->close(feed->self);
+free_dead_letters:
+    phu_append_free(feed->dead_letters);
+free_feed:
+    free(feed->name);
+    free(feed);
+    return error;
+}
+
+void phu_feed_close(struct phu_feed *feed)
+{
+    if (!feed)
+        return;
+    phu_timer_cancel(feed->sched, &feed->wake);
+    phu_timer_cancel(feed->sched, &feed->age);
+    phu_timer_cancel(feed->sched, &feed->retry);
+    phu_timer_cancel(feed->sched, &feed->bury_again);
+    feed->exporter->close(feed->self);
+    phu_append_free(feed->dead_letters);
+    for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++) {
+        if (feed->slots[i].state != PHU_FEED_SLOT_FREE)
+            return_span(&feed->slots[i]);
+    }
+    phu_spool_reader_close(feed->reader);
+    phu_stats_remove_within(feed->stats, feed, sizeof *feed);
+    free(feed->name);
+    free(feed);
+}

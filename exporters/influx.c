@@ -1,0 +1,579 @@
+/* Line protocol over HTTP: InfluxDB 1, 2 and 3, VictoriaMetrics, the console, and whatever else
+ * speaks one of their write interfaces.
+ *
+ * One call per batch: compress on a pool thread, POST, read the answer. What an answer means is in
+ * influx_answer.h; what is done about it is the feed's business. The one thing handled here is a
+ * token or password that was changed in its file: after 401 or 403 it is read again, and when it is
+ * another one the same batch is sent once more at once.
+ */
+#include "gzip.h"
+#include "influx_answer.h"
+
+#include "phusong/conf.h"
+#include "phusong/exporter.h"
+#include "phusong/http.h"
+#include "phusong/log.h"
+#include "phusong/sched.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define MODULE "influx"
+
+#define SECRET_MAX 4096
+#define ANSWER_MAX 16384
+#define REASON_MAX 400
+#define HEADERS_MAX 16
+#define GZIP_LEAST 256 /* bytes; below it the headers outweigh the gain */
+
+enum api {
+    API_V1,
+    API_V2,
+    API_V3,
+    API_VICTORIA,
+};
+
+static const char *const api_names[] = {"v1", "v2", "v3", "victoria", NULL};
+
+struct tls_conf {
+    char *ca, *certificate, *key, *server_name;
+    bool is_verified;
+};
+
+struct influx_conf {
+    char *url;
+    int api;
+    char *database, *retention_policy, *org, *bucket;
+    char *token, *user, *password;
+    int64_t gzip;
+    int64_t timeout_ns;
+    struct phu_strings headers;
+    struct tls_conf tls;
+};
+
+static const struct phu_option tls_options[] = {
+    {.name = "ca",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, ca),
+     .fallback = "",
+     .meaning = "file with the certificates of the authorities to trust; empty: the system's"},
+    {.name = "certificate",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, certificate),
+     .fallback = "",
+     .meaning = "file with our own certificate, for servers that ask for one"},
+    {.name = "key",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, key),
+     .fallback = "",
+     .meaning = "file with the private key of our certificate"},
+    {.name = "server_name",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct tls_conf, server_name),
+     .fallback = "",
+     .meaning = "name expected in the server's certificate; empty: that of the url"},
+    {.name = "verify",
+     .type = PHU_OPTION_BOOL,
+     .offset = offsetof(struct tls_conf, is_verified),
+     .fallback = "true",
+     .meaning = "check the server's certificate; false lets anybody in between read and change "
+                "what is sent"},
+};
+
+static void validate_tls(const void *pointer, void *context)
+{
+    const struct tls_conf *conf = pointer;
+
+    if (*conf->key && !*conf->certificate)
+        phu_conf_mistake(context, "key", "key needs certificate beside it");
+    if (*conf->certificate && !*conf->key)
+        phu_conf_mistake(context, "certificate", "certificate needs key beside it");
+}
+
+static const struct phu_option_table tls_table = {
+    .options = tls_options,
+    .count = sizeof tls_options / sizeof *tls_options,
+    .size = sizeof(struct tls_conf),
+    .validate = validate_tls,
+};
+
+static const struct phu_option influx_options[] = {
+    {.name = "url",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, url),
+     .meaning = "where the server answers, without the write path: http://HOST:PORT"},
+    {.name = "api",
+     .type = PHU_OPTION_CHOICE,
+     .offset = offsetof(struct influx_conf, api),
+     .fallback = "v2",
+     .choices = api_names,
+     .meaning = "write interface: v1 (/write), v2 (/api/v2/write), v3 (/api/v3/write_lp), victoria "
+                "(/write of VictoriaMetrics)"},
+    {.name = "database",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, database),
+     .fallback = "",
+     .meaning = "database, for v1 and v3; with victoria it becomes the tag db"},
+    {.name = "retention_policy",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, retention_policy),
+     .fallback = "",
+     .meaning = "retention policy, for v1; empty: the database's own"},
+    {.name = "org",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, org),
+     .fallback = "",
+     .meaning = "organisation, for v2"},
+    {.name = "bucket",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, bucket),
+     .fallback = "",
+     .meaning = "bucket, for v2"},
+    {.name = "token",
+     .type = PHU_OPTION_SECRET,
+     .offset = offsetof(struct influx_conf, token),
+     .fallback = "",
+     .meaning = "file with the token; it is read again when the server does not accept it"},
+    {.name = "user",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct influx_conf, user),
+     .fallback = "",
+     .meaning = "user of basic authentication"},
+    {.name = "password",
+     .type = PHU_OPTION_SECRET,
+     .offset = offsetof(struct influx_conf, password),
+     .fallback = "",
+     .meaning = "file with the password of basic authentication"},
+    {.name = "gzip",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct influx_conf, gzip),
+     .fallback = "1",
+     .min = "0",
+     .max = "9",
+     .meaning = "compression: 0 none, 1 fast (a quarter of the bytes), 9 smallest"},
+    {.name = "timeout",
+     .type = PHU_OPTION_DURATION,
+     .offset = offsetof(struct influx_conf, timeout_ns),
+     .fallback = "30s",
+     .min = "100ms",
+     .max = "10m",
+     .meaning = "how long one request may take as a whole"},
+    {.name = "headers",
+     .type = PHU_OPTION_STRINGS,
+     .offset = offsetof(struct influx_conf, headers),
+     .fallback = "",
+     .most = 8,
+     .meaning = "further request headers, each \"Name: value\""},
+    {.name = "tls",
+     .type = PHU_OPTION_TABLE,
+     .offset = offsetof(struct influx_conf, tls),
+     .table = &tls_table,
+     .meaning = "certificates, for https"},
+};
+
+static bool is_header(const char *text)
+{
+    const char *colon = strchr(text, ':');
+
+    return colon && colon > text && !strpbrk(text, "\r\n") &&
+           strcspn(text, " \t") > (size_t)(colon - text);
+}
+
+static void validate_headers(const struct influx_conf *conf, void *context)
+{
+    for (size_t i = 0; i < conf->headers.count; i++) {
+        if (!is_header(conf->headers.items[i]))
+            phu_conf_mistake(context, "headers", "header %zu is not of the form \"Name: value\"",
+                             i + 1);
+    }
+}
+
+static void validate(const void *pointer, void *context)
+{
+    const struct influx_conf *conf = pointer;
+    bool is_https = strncasecmp(conf->url, "https://", 8) == 0;
+
+    if (!is_https && strncasecmp(conf->url, "http://", 7) != 0)
+        phu_conf_mistake(context, "url", "url must begin with http:// or https://");
+    if (strpbrk(conf->url, "?#@ "))
+        phu_conf_mistake(context, "url",
+                         "url must not hold a query, a user or spaces: these have options of their "
+                         "own");
+    if ((conf->api == API_V1 || conf->api == API_V3) && !*conf->database)
+        phu_conf_mistake(context, "api", "api %s needs database", api_names[conf->api]);
+    if (*conf->token && *conf->user)
+        phu_conf_mistake(context, "token", "use either token or user and password, not both");
+    if (!*conf->user != !*conf->password)
+        phu_conf_mistake(context, *conf->user ? "user" : "password",
+                         "user and password belong together");
+    if (!is_https && (*conf->tls.ca || *conf->tls.certificate))
+        phu_conf_mistake(context, "url", "certificates are given, so url must begin with https://");
+    validate_headers(conf, context);
+}
+
+static const struct phu_option_table influx_table = {
+    .options = influx_options,
+    .count = sizeof influx_options / sizeof *influx_options,
+    .size = sizeof(struct influx_conf),
+    .validate = validate,
+};
+
+struct call {
+    struct call *next, **link;
+    struct influx *influx;
+    const struct phu_batch *batch;
+    phu_batch_done_cb *done;
+    void *arg;
+    struct phu_gzip *gzip;
+    struct phu_http_call *http;
+    char *packed; /* compressed body, or NULL */
+    size_t packed_length;
+    unsigned secret_version; /* of what it was sent with */
+    bool is_second;          /* after the secret had been read again */
+    char *authorization, *user_password;
+    const char *headers[HEADERS_MAX];
+};
+
+struct influx {
+    struct phu_exporter_env env;
+    const struct influx_conf *conf;
+    char *url;
+    char secret[SECRET_MAX];
+    unsigned secret_version;
+    struct phu_http_tls tls;
+    struct call *calls;
+};
+
+/* -- Opening ---------------------------------------------------------------------------------- */
+
+static void append_escaped(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", byte))
+            fputc(byte, out);
+        else
+            fprintf(out, "%%%02X", byte);
+    }
+}
+
+static void append_query(FILE *out, const char *name, const char *value)
+{
+    if (!*value)
+        return;
+    fprintf(out, "&%s=", name);
+    append_escaped(out, value);
+}
+
+/* The precision is always named: each generation of servers has its own default and own words. */
+static char *make_url(const struct influx_conf *conf)
+{
+    char *url = NULL;
+    size_t length = strlen(conf->url), size;
+    FILE *out = open_memstream(&url, &size);
+
+    if (!out)
+        return NULL;
+    while (length > 0 && conf->url[length - 1] == '/')
+        length--;
+    fwrite(conf->url, 1, length, out);
+    switch ((enum api)conf->api) {
+    case API_V1:
+    case API_VICTORIA:
+        fputs("/write?precision=ns", out);
+        append_query(out, "db", conf->database);
+        append_query(out, "rp", conf->retention_policy);
+        break;
+    case API_V2:
+        fputs("/api/v2/write?precision=ns", out);
+        append_query(out, "org", conf->org);
+        append_query(out, "bucket", conf->bucket);
+        break;
+    case API_V3:
+        fputs("/api/v3/write_lp?precision=nanosecond", out);
+        append_query(out, "db", conf->database);
+        break;
+    }
+    if (fclose(out) != 0) {
+        free(url);
+        return NULL;
+    }
+    return url;
+}
+
+static const char *secret_reference(const struct influx_conf *conf)
+{
+    return *conf->token ? conf->token : conf->password;
+}
+
+/* Reads a small local file on the loop: at the start, and when a server says 401. */
+static int read_secret(struct influx *influx, char *secret, char *why, size_t why_size)
+{
+    const char *reference = secret_reference(influx->conf);
+
+    secret[0] = '\0';
+    why[0] = '\0';
+    if (!*reference)
+        return 0;
+    return phu_secret_read(reference, secret, SECRET_MAX, why, why_size);
+}
+
+static bool has_new_secret(struct influx *influx)
+{
+    char secret[SECRET_MAX], why[256];
+    bool is_new = false;
+
+    if (read_secret(influx, secret, why, sizeof why) < 0) {
+        phu_log_warn(MODULE, "cannot read the secret again", "exporter=%s error=\"%s\"",
+                     influx->env.name, why);
+    } else if (strcmp(secret, influx->secret) != 0) {
+        memcpy(influx->secret, secret, sizeof influx->secret);
+        influx->secret_version++;
+        is_new = true;
+    }
+    explicit_bzero(secret, sizeof secret);
+    return is_new;
+}
+
+static const char *or_null(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+static int check_key_file(const char *path)
+{
+    struct stat status;
+
+    if (!*path)
+        return 0;
+    if (stat(path, &status) < 0) {
+        phu_log_error(MODULE, "cannot read the private key", "path=\"%s\" error=\"%s\"", path,
+                      strerror(errno));
+        return -ENOENT;
+    }
+    if (status.st_mode & (S_IROTH | S_IWOTH)) {
+        phu_log_error(MODULE, "the private key is open to everybody; run chmod o-rwx on it",
+                      "path=\"%s\"", path);
+        return -EPERM;
+    }
+    return 0;
+}
+
+static void influx_close(void *self);
+
+static int influx_open(const struct phu_exporter_env *env, const void *options, void **self)
+{
+    struct influx *influx = calloc(1, sizeof *influx);
+    const struct influx_conf *conf = options;
+    char why[256];
+    int error;
+
+    if (!influx || !(influx->url = make_url(conf)))
+        abort();
+    influx->env = *env;
+    influx->conf = conf;
+    influx->tls = (struct phu_http_tls){.ca_file = or_null(conf->tls.ca),
+                                        .cert_file = or_null(conf->tls.certificate),
+                                        .key_file = or_null(conf->tls.key),
+                                        .server_name = or_null(conf->tls.server_name),
+                                        .is_unverified = !conf->tls.is_verified};
+    error = check_key_file(conf->tls.key);
+    if (error == 0) {
+        error = read_secret(influx, influx->secret, why, sizeof why);
+        if (error < 0)
+            phu_log_error(MODULE, "cannot read the secret", "exporter=%s error=\"%s\"", env->name,
+                          why);
+    }
+    if (error < 0) {
+        influx_close(influx);
+        return error;
+    }
+    *self = influx;
+    return 0;
+}
+
+/* -- One call --------------------------------------------------------------------------------- */
+
+static void wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static void free_call(struct call *call)
+{
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    phu_gzip_cancel(call->gzip);
+    phu_http_cancel(call->http);
+    free(call->packed);
+    wipe(call->authorization);
+    wipe(call->user_password);
+    free(call);
+}
+
+static void influx_close(void *self)
+{
+    struct influx *influx = self;
+
+    while (influx->calls)
+        free_call(influx->calls);
+    free(influx->url);
+    explicit_bzero(influx->secret, sizeof influx->secret);
+    free(influx);
+}
+
+static void finish(struct call *call, const struct phu_outcome *outcome)
+{
+    phu_batch_done_cb *done = call->done;
+    void *arg = call->arg;
+
+    free_call(call);
+    done(arg, outcome);
+}
+
+static void finish_locally(struct call *call, const char *reason)
+{
+    finish(call, &(struct phu_outcome){.verdict = PHU_VERDICT_RETRY, .reason = reason});
+}
+
+/* Every call has its own copy: the secret may change while others are under way. */
+static void set_credentials(struct call *call)
+{
+    const struct influx *influx = call->influx;
+    const struct influx_conf *conf = influx->conf;
+    const char *scheme = conf->api == API_V2 ? "Token" : "Bearer";
+
+    wipe(call->authorization);
+    wipe(call->user_password);
+    call->authorization = call->user_password = NULL;
+    call->secret_version = influx->secret_version;
+    if (*conf->token &&
+        asprintf(&call->authorization, "Authorization: %s %s", scheme, influx->secret) < 0)
+        abort();
+    if (*conf->user && asprintf(&call->user_password, "%s:%s", conf->user, influx->secret) < 0)
+        abort();
+}
+
+static void set_headers(struct call *call)
+{
+    const struct influx_conf *conf = call->influx->conf;
+    size_t count = 0;
+
+    call->headers[count++] = "Content-Type: text/plain; charset=utf-8";
+    /* No round trip to ask whether the body is welcome. */
+    call->headers[count++] = "Expect:";
+    if (call->packed)
+        call->headers[count++] = "Content-Encoding: gzip";
+    if (call->authorization)
+        call->headers[count++] = call->authorization;
+    for (size_t i = 0; i < conf->headers.count && count < HEADERS_MAX - 1; i++)
+        call->headers[count++] = conf->headers.items[i];
+    call->headers[count] = NULL;
+}
+
+static void post(struct call *call);
+
+static bool is_sent_again(struct call *call, int status)
+{
+    struct influx *influx = call->influx;
+
+    if ((status != 401 && status != 403) || call->is_second)
+        return false;
+    /* Another call may have read the new secret meanwhile. */
+    if (call->secret_version == influx->secret_version && !has_new_secret(influx))
+        return false;
+    phu_log_info(MODULE, "the secret has changed; trying with the new one", "exporter=%s",
+                 influx->env.name);
+    call->is_second = true;
+    post(call);
+    return true;
+}
+
+static void answered(void *arg, const struct phu_http_result *result)
+{
+    struct call *call = arg;
+    char reason[REASON_MAX];
+    struct phu_outcome outcome = {.retry_after_ns = result->retry_after_ns, .reason = reason};
+
+    call->http = NULL;
+    if (result->error != PHU_HTTP_OK) {
+        finish_locally(call, result->message);
+        return;
+    }
+    if (is_sent_again(call, result->status))
+        return;
+    outcome.status = result->status;
+    outcome.verdict = phu_influx_verdict(result->status);
+    phu_influx_reason(result->body, result->body_length, reason, sizeof reason);
+    finish(call, &outcome);
+}
+
+static void post(struct call *call)
+{
+    struct influx *influx = call->influx;
+    struct phu_http_request request = {.method = "POST",
+                                       .url = influx->url,
+                                       .headers = call->headers,
+                                       .timeout_ns = influx->conf->timeout_ns,
+                                       .max_body = ANSWER_MAX,
+                                       .tls = &influx->tls};
+
+    set_credentials(call);
+    set_headers(call);
+    request.user_password = call->user_password;
+    request.body = call->packed ? call->packed : call->batch->body;
+    request.body_length = call->packed ? call->packed_length : call->batch->length;
+    if (phu_http_start(influx->env.http, &request, answered, call, &call->http) < 0)
+        finish_locally(call, "the request could not be started; is the url right?");
+}
+
+static void packed(void *arg, char *data, size_t length)
+{
+    struct call *call = arg;
+
+    call->gzip = NULL;
+    call->packed = data; /* NULL for want of memory: sent as it is */
+    call->packed_length = length;
+    post(call);
+}
+
+static void influx_send(void *self, const struct phu_batch *batch, phu_batch_done_cb *done,
+                        void *arg)
+{
+    struct influx *influx = self;
+    struct call *call = calloc(1, sizeof *call);
+    int level = (int)influx->conf->gzip;
+
+    if (!call)
+        abort();
+    *call = (struct call){.next = influx->calls,
+                          .link = &influx->calls,
+                          .influx = influx,
+                          .batch = batch,
+                          .done = done,
+                          .arg = arg};
+    if (call->next)
+        call->next->link = &call->next;
+    influx->calls = call;
+    if (level == 0 || batch->length < GZIP_LEAST ||
+        phu_gzip_start(influx->env.sched, batch->body, batch->length, level, packed, call,
+                       &call->gzip) < 0)
+        post(call);
+}
+
+const struct phu_exporter phu_exporter_influx = {
+    .name = "influx",
+    .summary = "line protocol over HTTP to InfluxDB, VictoriaMetrics or the phusong console",
+    .options = &influx_table,
+    .open = influx_open,
+    .close = influx_close,
+    .send = influx_send,
+};
