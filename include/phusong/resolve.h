@@ -22,8 +22,9 @@ int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *s
                              size_t count, size_t *bad);
 void phu_resolver_add_stats(struct phu_resolver *resolver, struct phu_stats *stats);
 
-/* status 0, or -ENOENT (no such name, or no address of this family), -ETIMEDOUT, -ECONNREFUSED,
- * -EIO. Addresses are borrowed for the call; port 0. At most 16. */
+/* status 0, or -ENOENT (no such name, or no address of this family), -ETIMEDOUT, -ECONNREFUSED (no
+ * server is willing: SERVFAIL or a closed port), -EIO. Addresses are borrowed for the call; port 0.
+ * At most 16. */
 typedef void phu_resolve_cb(void *arg, int status, const struct sockaddr_storage *addresses,
                             size_t count);
 
