@@ -28,20 +28,30 @@ struct phu_spool_conf {
     int64_t max_bytes, max_age_ns; /* beyond these the oldest segment goes, counted and logged */
     int64_t min_free_bytes;        /* of the file system */
     int64_t sync_interval_ns, sync_bytes; /* group commit: whichever comes first */
+    int64_t buffer_bytes; /* of points not yet on disk; a quarter of it while the disk refuses */
 };
 
-/* Always starts on a usable directory: a torn tail is cut off, a damaged segment set aside. */
+/* Always starts on a usable directory: a torn tail is cut off, a damaged segment set aside. -EBUSY
+ * when another process has it open. `stats` may be NULL. What is wrong has been logged. */
 int phu_spool_open(struct phu_sched *sched, const struct phu_spool_conf *conf,
                    struct phu_stats *stats, struct phu_spool **out);
 /* Syncs what is buffered (blocking, for shutdown), then frees. Readers are closed first. */
 void phu_spool_close(struct phu_spool *spool);
 
 /* Copies one line (with its newline). It becomes durable with the next group commit. -ENOSPC when
- * the disk is full and nothing could be freed: counted by the spool, the caller just goes on.
+ * the disk refuses and the buffer is full: counted by the spool, the caller just goes on.
+ * -EMSGSIZE beyond PHU_LINE_MAX (counted), -EINVAL without the newline.
  * `at` is the point's timestamp, kept for the index (age, time range of what is dropped). */
 int phu_spool_put(struct phu_spool *spool, const char *line, size_t length, struct phu_wall at);
 /* Starts a group commit now (events do not wait for the interval). */
 void phu_spool_sync(struct phu_spool *spool);
+/* How many of the records put since the spool was opened are durable, in the order of put. */
+uint64_t phu_spool_durable_count(const struct phu_spool *spool);
+/* Called from the loop after each commit that made that number grow; NULL ends it. */
+void phu_spool_on_durable(struct phu_spool *spool, void (*durable)(void *arg), void *arg);
+/* Removes the cursors of readers that are neither open nor among `names`: exporters that are no
+ * longer configured, for which segments would be kept for ever. Logged. */
+void phu_spool_forget_others(struct phu_spool *spool, const char *const *names, size_t count);
 
 /* -- Reading: one reader per exporter, by name ------------------------------------------------ */
 
@@ -50,15 +60,16 @@ enum phu_spool_lane {
     PHU_SPOOL_BACKFILL, /* ranges left behind when the reader jumped to live data, oldest first */
 };
 
-/* `ready` is called (from the loop) when durable records arrive for a reader that had none left.
- * A new reader starts at the oldest record still there. */
+/* `ready` is called (from the loop) when durable records arrive for a reader that had none left,
+ * and soon after opening when there are some already. A new reader starts at the oldest record
+ * still there. -EEXIST when a reader of that name is open. */
 int phu_spool_reader_open(struct phu_spool *spool, const char *name, void (*ready)(void *arg),
                           void *arg, struct phu_spool_reader **out);
 void phu_spool_reader_close(struct phu_spool_reader *reader);
 
 /* A run of whole lines read from one lane, to be acknowledged later. */
 struct phu_span {
-    char *body; /* freed by phu_span_release() */
+    char *body; /* freed by ack and return */
     size_t length, line_count;
     enum phu_spool_lane lane;
     uint64_t id;            /* private to the spool */
