@@ -38,7 +38,7 @@
 
 #define LIMIT_FLOOR_BYTES 16384
 #define CEILING_KEPT_NS (600 * PHU_NS_PER_S)
-/* Lines refused alone, with nothing stored in between, until "it refuses everything". */
+/* Lines refused alone, of batches of which nothing was stored, until "it refuses everything". */
 #define FRUITLESS_MAX 16
 #define DEAD_LETTER_KEEP 3
 #define DEAD_LETTER_SAID_NS (60 * PHU_NS_PER_S)
@@ -325,7 +325,7 @@ static void handle_stored(struct phu_feed_slot *slot)
     feed->count.lines += (int64_t)slot->piece.lines;
     feed->count.bytes += (int64_t)slot->piece.length;
     feed->fruitless = 0;
-    slot->is_settled = true;
+    slot->is_settled = slot->has_stored = true;
     come_up(feed);
     grow(feed);
 }
@@ -339,7 +339,7 @@ static void handle_refused(struct phu_feed_slot *slot, const struct phu_outcome 
         phu_split_halve(&slot->split, &slot->piece);
     } else {
         bury(slot, outcome);
-        feed->fruitless++;
+        feed->fruitless += !slot->has_stored;
     }
     if (feed->fruitless < FRUITLESS_MAX)
         come_up(feed);

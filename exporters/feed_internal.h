@@ -31,6 +31,7 @@ struct phu_feed_slot {
     struct phu_batch batch;
     bool is_probe;   /* sent while the destination was not up */
     bool is_settled; /* some line of the span is stored, or in `dead` */
+    bool has_stored; /* some line is stored */
     int64_t refusals;
     char *dead; /* text for the dead-letter file */
     size_t dead_length, dead_size, dead_lines;
@@ -73,7 +74,7 @@ struct phu_feed {
     double balance;   /* bytes that backfill may send beside live data */
     size_t limit_bytes;
     size_t ceiling_bytes; /* 0 when nothing was too large */
-    unsigned fruitless;   /* lines refused alone since something was stored */
+    unsigned fruitless;   /* lines refused alone, of spans of which nothing was stored */
     struct phu_feed_count count;
     struct phu_feed_slot slots[PHU_FEED_SLOTS_MAX];
 };

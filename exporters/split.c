@@ -82,29 +82,44 @@ static size_t lines_within(const struct phu_split *split, const struct phu_piece
     return lines;
 }
 
+/* From the front as much as fits, so that a smaller limit costs few requests more. */
+static void trim_front(struct phu_split *split, size_t limit, struct phu_piece *piece)
+{
+    struct phu_piece whole = *piece, rest;
+    size_t lines = piece->length > limit ? lines_within(split, piece, limit) : piece->lines;
+
+    if (lines == piece->lines)
+        return;
+    cut(split, &whole, lines, piece, &rest);
+    phu_split_return(split, &rest);
+}
+
+/* From the back by halves: what is left lies in front of it and each end stays a stack. */
+static void trim_back(struct phu_split *split, size_t limit, struct phu_piece *piece)
+{
+    while (piece->length > limit && piece->lines > 1) {
+        struct phu_piece whole = *piece, rest;
+
+        cut(split, &whole, whole.lines / 2, &rest, piece);
+        phu_split_return(split, &rest);
+    }
+}
+
 bool phu_split_take(struct phu_split *split, size_t limit, bool is_both_ends,
                     struct phu_piece *piece)
 {
     bool is_back = is_both_ends && split->is_back_next;
-    struct phu_piece rest;
 
     if (split->count == 0)
         return false;
     split->is_back_next = is_both_ends && !split->is_back_next;
     if (is_back) {
         *piece = split->pieces[--split->count];
+        trim_back(split, limit, piece);
     } else {
         *piece = split->pieces[0];
         memmove(&split->pieces[0], &split->pieces[1], --split->count * sizeof *split->pieces);
-    }
-    if (piece->length > limit && piece->lines > 1) {
-        size_t lines = lines_within(split, piece, limit);
-
-        if (lines < piece->lines) {
-            cut(split, &(struct phu_piece){piece->start, piece->length, piece->lines}, lines, piece,
-                &rest);
-            phu_split_return(split, &rest);
-        }
+        trim_front(split, limit, piece);
     }
     return true;
 }
