@@ -169,6 +169,13 @@ int phu_http_place(const char *url, struct phu_http_place *place)
     return error;
 }
 
+int phu_http_check_url(const char *url)
+{
+    struct phu_http_place place;
+
+    return phu_http_place(url, &place);
+}
+
 bool phu_http_may_follow(const struct phu_http_place *own, const struct phu_http_place *from,
                          const struct phu_http_place *to, const char *const *hosts)
 {

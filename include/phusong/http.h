@@ -79,6 +79,9 @@ struct phu_http_result {
 
 typedef void phu_http_done_cb(void *arg, const struct phu_http_result *result);
 
+/* -EINVAL when the URL is not one of http or https that a request could be made for. */
+int phu_http_check_url(const char *url);
+
 /* The callback runs later, never from inside this call, exactly once unless cancelled. -EINVAL when
  * the URL is not one of http or https. Calls still under way when the client is freed are dropped
  * without a callback; both may be done from inside a callback. */

@@ -1,0 +1,852 @@
+/* http: fetches a page and says whether it was the right one, and how long each part took.
+ *
+ * What is asked: the endpoint's address with scheme, port and path of the options or of the check's
+ * argument ("http:8080/status"), or a whole URL, in which {address} stands for the endpoint's
+ * address. A URL without {address} is fetched from where its own host name leads: a page out in the
+ * network, seen over this endpoint's `interface`.
+ *
+ * Each probe looks the name up, connects anew and shakes hands anew, so that all of it is measured.
+ * At most `max_concurrent` probes are under way. One that has to wait is measured from when it
+ * leaves the queue, with its whole timeout; one that has not left it after QUEUE_NS is skipped,
+ * because its verdict is due a second after its timeout at the latest.
+ *
+ * Times are read when the loop runs. When it ran too late to be trusted during a probe, the verdict
+ * counts and the times are left out (`timing_unsure`).
+ *
+ * libcurl allocates for each transfer, so unlike the other collectors this one does so in poll.
+ */
+#include "http_target.h"
+
+#include "phusong/collector.h"
+#include "phusong/conf.h"
+#include "phusong/http.h"
+#include "phusong/log.h"
+#include "phusong/observation.h"
+#include "phusong/sched.h"
+#include "phusong/sink.h"
+#include "phusong/stats.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#define QUEUE_NS (900 * PHU_NS_PER_MS)
+#define LAG_TRUSTED_NS (5 * PHU_NS_PER_MS)
+#define RANGES_MAX 32
+
+/* -- Options --------------------------------------------------------------------------------- */
+
+struct http_conf {
+    int64_t max_concurrent;
+};
+
+static const struct phu_option http_options[] = {
+    {.name = "max_concurrent",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct http_conf, max_concurrent),
+     .fallback = "256",
+     .min = "1",
+     .max = "4096",
+     .meaning = "so many requests at most are under way; one that has to wait 0.9 s is skipped"},
+};
+
+static const struct phu_option_table http_table = PHU_OPTION_TABLE(http_options, struct http_conf);
+
+struct tls_conf {
+    bool is_verified;
+    char *ca, *certificate, *key, *server_name;
+};
+
+static const struct phu_option tls_options[] = {
+    {.name = "verify",
+     .type = PHU_OPTION_BOOL,
+     .offset = offsetof(struct tls_conf, is_verified),
+     .fallback = "true",
+     .meaning = "a certificate that does not hold fails the check; false accepts any"},
+    {.name = "ca",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, ca),
+     .fallback = "",
+     .meaning = "file with the certificates of the authorities to trust; empty: the system's"},
+    {.name = "certificate",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, certificate),
+     .fallback = "",
+     .meaning = "file with our own certificate, for servers that ask for one"},
+    {.name = "key",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct tls_conf, key),
+     .fallback = "",
+     .meaning = "file with the private key of our certificate"},
+    {.name = "server_name",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct tls_conf, server_name),
+     .fallback = "",
+     .meaning = "name to ask for (Host, SNI) and to expect in the certificate; empty: the URL's"},
+};
+
+static void validate_tls(const void *pointer, void *context)
+{
+    const struct tls_conf *conf = pointer;
+
+    if (*conf->key && !*conf->certificate)
+        phu_conf_mistake(context, "key", "key needs certificate beside it");
+    if (*conf->certificate && !*conf->key)
+        phu_conf_mistake(context, "certificate", "certificate needs key beside it");
+}
+
+static const struct phu_option_table tls_table = {
+    .options = tls_options,
+    .count = sizeof tls_options / sizeof *tls_options,
+    .size = sizeof(struct tls_conf),
+    .validate = validate_tls,
+};
+
+static const char *const schemes[] = {"http", "https", NULL};
+static const char *const methods[] = {"GET", "HEAD", "OPTIONS", NULL};
+static const char *const families[] = {"any", "ipv4", "ipv6", NULL};
+
+struct check_conf {
+    char *url;
+    int scheme;
+    int64_t port;
+    char *path;
+    int method;
+    struct phu_strings expect_status;
+    char *expect_body, *expect_regex;
+    struct phu_strings headers;
+    char *user_agent;
+    int64_t max_body, max_redirects;
+    struct phu_strings redirect_hosts;
+    int family;
+    char *interface;
+    struct tls_conf tls;
+};
+
+static const struct phu_option check_options[] = {
+    {.name = "url",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, url),
+     .fallback = "",
+     .meaning = "what to fetch, instead of scheme, port and path; {address} in it stands for the "
+                "endpoint's address"},
+    {.name = "scheme",
+     .type = PHU_OPTION_CHOICE,
+     .offset = offsetof(struct check_conf, scheme),
+     .fallback = "http",
+     .choices = schemes,
+     .meaning = "http or https"},
+    {.name = "port",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct check_conf, port),
+     .fallback = "0",
+     .min = "0",
+     .max = "65535",
+     .meaning = "port; 0: the scheme's own, 80 or 443"},
+    {.name = "path",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, path),
+     .fallback = "/",
+     .meaning = "path to ask for, with its query if any"},
+    {.name = "method",
+     .type = PHU_OPTION_CHOICE,
+     .offset = offsetof(struct check_conf, method),
+     .fallback = "GET",
+     .choices = methods,
+     .meaning = "method of the request"},
+    {.name = "expect_status",
+     .type = PHU_OPTION_STRINGS,
+     .offset = offsetof(struct check_conf, expect_status),
+     .fallback = "[200-399]",
+     .most = RANGES_MAX,
+     .meaning = "statuses that are right, each one or a range: [200-299, 401]"},
+    {.name = "expect_body",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, expect_body),
+     .fallback = "",
+     .meaning = "text that the first max_body bytes of the page must hold"},
+    {.name = "expect_regex",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, expect_regex),
+     .fallback = "",
+     .meaning = "extended regular expression (POSIX) that they must match"},
+    {.name = "headers",
+     .type = PHU_OPTION_STRINGS,
+     .offset = offsetof(struct check_conf, headers),
+     .fallback = "",
+     .most = 16,
+     .meaning = "further request headers, each \"Name: value\""},
+    {.name = "user_agent",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, user_agent),
+     .fallback = "phusong",
+     .meaning = "what we call ourselves"},
+    {.name = "max_body",
+     .type = PHU_OPTION_SIZE,
+     .offset = offsetof(struct check_conf, max_body),
+     .fallback = "1MiB",
+     .min = "1KiB",
+     .max = "64MiB",
+     .meaning = "reading stops after so much of the page (counted as truncated)"},
+    {.name = "max_redirects",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct check_conf, max_redirects),
+     .fallback = "0",
+     .min = "0",
+     .max = "20",
+     .meaning = "so many redirects are followed; 0: a redirect is the answer"},
+    {.name = "redirect_hosts",
+     .type = PHU_OPTION_STRINGS,
+     .offset = offsetof(struct check_conf, redirect_hosts),
+     .fallback = "",
+     .most = 32,
+     .meaning = "hosts that redirects may lead to, besides the one asked"},
+    {.name = "family",
+     .type = PHU_OPTION_CHOICE,
+     .offset = offsetof(struct check_conf, family),
+     .fallback = "any",
+     .choices = families,
+     .meaning = "addresses that a host name may resolve to"},
+    {.name = "interface",
+     .type = PHU_OPTION_STRING,
+     .offset = offsetof(struct check_conf, interface),
+     .fallback = "",
+     .meaning = "network interface or source address to send from; empty: as the routes say"},
+    {.name = "tls",
+     .type = PHU_OPTION_TABLE,
+     .offset = offsetof(struct check_conf, tls),
+     .table = &tls_table,
+     .meaning = "certificates, for https"},
+};
+
+static bool is_header(const char *text)
+{
+    size_t name = strcspn(text, ": \t\r\n");
+
+    return name > 0 && text[name] == ':' && !strpbrk(text, "\r\n");
+}
+
+static void validate_texts(const struct check_conf *conf, void *context)
+{
+    const char *fault = *conf->url ? phu_target_url_fault(conf->url) : NULL;
+
+    if (fault)
+        phu_conf_mistake(context, "url", "%s", fault);
+    fault = phu_target_path_fault(conf->path);
+    if (fault)
+        phu_conf_mistake(context, "path", "%s", fault);
+    if (strpbrk(conf->user_agent, "\r\n"))
+        phu_conf_mistake(context, "user_agent", "user_agent must be a single line");
+    for (size_t i = 0; i < conf->headers.count; i++) {
+        if (!is_header(conf->headers.items[i]))
+            phu_conf_mistake(context, "headers", "\"%s\" is not of the form \"Name: value\"",
+                             conf->headers.items[i]);
+    }
+}
+
+static void validate_regex(const struct check_conf *conf, void *context)
+{
+    char why[128];
+    regex_t regex;
+    int error;
+
+    if (!*conf->expect_regex)
+        return;
+    error = regcomp(&regex, conf->expect_regex, REG_EXTENDED | REG_NOSUB);
+    if (!error) {
+        regfree(&regex);
+        return;
+    }
+    regerror(error, &regex, why, sizeof why);
+    phu_conf_mistake(context, "expect_regex", "not a regular expression: %s", why);
+}
+
+static void validate_check(const void *pointer, void *context)
+{
+    const struct check_conf *conf = pointer;
+    struct phu_status_range range;
+
+    validate_texts(conf, context);
+    validate_regex(conf, context);
+    if (conf->expect_status.count == 0)
+        phu_conf_mistake(
+            context, "expect_status",
+            "an empty list accepts no answer at all: name statuses, [100-599] for any");
+    for (size_t i = 0; i < conf->expect_status.count; i++) {
+        if (phu_target_range_parse(conf->expect_status.items[i], &range))
+            phu_conf_mistake(
+                context, "expect_status",
+                "\"%s\" is not a status (100 to 599) or a range of them: 200 or 200-299",
+                conf->expect_status.items[i]);
+    }
+    if (conf->redirect_hosts.count && !conf->max_redirects)
+        phu_conf_mistake(context, "redirect_hosts",
+                         "no redirect is followed while max_redirects is 0: set it, too");
+    if ((*conf->expect_body || *conf->expect_regex) && strcmp(methods[conf->method], "HEAD") == 0)
+        phu_conf_mistake(context, "method", "the answer to HEAD has no body to expect anything of");
+}
+
+static const struct phu_option_table check_table = {
+    .options = check_options,
+    .count = sizeof check_options / sizeof *check_options,
+    .size = sizeof(struct check_conf),
+    .validate = validate_check,
+};
+
+/* -- Metrics --------------------------------------------------------------------------------- */
+
+enum {
+    TOTAL,
+    LOOKUP,
+    CONNECT,
+    TLS,
+    FIRST_BYTE,
+    BODY,
+    STATUS_1XX,
+    STATUS_2XX,
+    STATUS_3XX,
+    STATUS_4XX,
+    STATUS_5XX,
+    STATUS_MISMATCH,
+    BODY_MISMATCH,
+    TRUNCATED,
+    CERTIFICATE,
+    DNS_ERRORS,
+    REFUSED,
+    UNREACHABLE,
+    TIMEOUTS,
+    TLS_ERRORS,
+    PROTOCOL_ERRORS,
+    REDIRECT_ERRORS,
+    TIMING_UNSURE,
+    METRIC_COUNT,
+};
+
+#define SPREAD_US PHU_METRIC_SPREAD, PHU_METRIC_INT
+#define COUNTED "1", PHU_METRIC_COUNT, PHU_METRIC_INT
+
+static const struct phu_metric http_metrics[METRIC_COUNT] = {
+    [TOTAL] = {"http", "total_us", "us", PHU_METRIC_SKETCH, PHU_METRIC_INT,
+               "from the start of the name lookup to the last byte, of answers that came whole"},
+    [LOOKUP] = {"http", "lookup_us", "us", SPREAD_US,
+                "name lookup; near 0 while the name is remembered"},
+    [CONNECT] = {"http", "connect_us", "us", SPREAD_US, "TCP handshake"},
+    [TLS] = {"http", "tls_us", "us", SPREAD_US, "TLS handshake"},
+    [FIRST_BYTE] = {"http", "first_byte_us", "us", SPREAD_US,
+                    "from the request sent to the first byte of the answer"},
+    [BODY] = {"http", "body_bytes", "bytes", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+              "size of the page, as far as it was read"},
+    [STATUS_1XX] = {"http", "status_1xx", COUNTED, "answers with status 100 to 199"},
+    [STATUS_2XX] = {"http", "status_2xx", COUNTED, "answers with status 200 to 299"},
+    [STATUS_3XX] = {"http", "status_3xx", COUNTED, "answers with status 300 to 399"},
+    [STATUS_4XX] = {"http", "status_4xx", COUNTED, "answers with status 400 to 499"},
+    [STATUS_5XX] = {"http", "status_5xx", COUNTED, "answers with status 500 to 599"},
+    [STATUS_MISMATCH] = {"http", "status_mismatch", COUNTED,
+                         "answers whose status is not in expect_status"},
+    [BODY_MISMATCH] = {"http", "body_mismatch", COUNTED,
+                       "answers without what expect_body or expect_regex asks for"},
+    [TRUNCATED] = {"http", "truncated", COUNTED, "pages larger than max_body, cut off there"},
+    [CERTIFICATE] = {"http", "certificate_expires_days", "days", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+                     "whole days until the server's certificate expires, negative afterwards"},
+    [DNS_ERRORS] = {"http", "dns_errors", COUNTED, "names that did not resolve"},
+    [REFUSED] = {"http", "refused", COUNTED, "connections refused"},
+    [UNREACHABLE] = {"http", "unreachable", COUNTED, "connections answered by an ICMP error"},
+    [TIMEOUTS] = {"http", "timeouts", COUNTED, "requests not answered whole in time"},
+    [TLS_ERRORS] = {"http", "tls_errors", COUNTED, "handshakes failed or certificates refused"},
+    [PROTOCOL_ERRORS] = {"http", "protocol_errors", COUNTED,
+                         "answers cut off, or not HTTP, or with endless headers"},
+    [REDIRECT_ERRORS] = {"http", "redirect_errors", COUNTED,
+                         "redirects to a host not on the list, or too many"},
+    [TIMING_UNSURE] = {"http", "timing_unsure", COUNTED,
+                       "probes whose times were left out because the agent itself ran late"},
+};
+
+/* -- State ----------------------------------------------------------------------------------- */
+
+struct http {
+    struct phu_sched *sched;
+    struct phu_sink *sink;
+    struct phu_stats *stats;
+    struct phu_http_client *client;
+    unsigned max_concurrent;
+    struct check *queue, **queue_end;
+    struct phu_timer next; /* starts what waits once a probe is over */
+    struct {
+        int64_t in_flight, skipped;
+    } counters;
+};
+
+struct check {
+    struct http *http;
+    uint32_t handle;
+    const char *id;
+    const struct check_conf *conf;
+    char *url;
+    char *agent_header;
+    const char **headers, **redirect_hosts; /* end with NULL */
+    struct phu_http_tls tls;
+    struct phu_http_request request;
+    struct phu_status_range statuses[RANGES_MAX];
+    size_t status_count;
+    regex_t regex;
+    bool has_regex, is_failing_here, is_queued;
+    struct phu_mono started;
+    struct phu_timer patience; /* while queued */
+    struct check *queued;      /* behind it in the queue */
+    struct phu_http_call *call;
+};
+
+/* -- Verdicts -------------------------------------------------------------------------------- */
+
+struct findings {
+    struct phu_value values[METRIC_COUNT];
+    size_t count;
+};
+
+static void add(struct findings *found, uint32_t metric, int64_t value)
+{
+    found->values[found->count++] = (struct phu_value){.metric = metric, .i = value};
+}
+
+static void add_time(struct findings *found, uint32_t metric, int64_t ns)
+{
+    if (ns >= 0)
+        add(found, metric, (ns + PHU_NS_PER_US / 2) / PHU_NS_PER_US);
+}
+
+static void add_times(struct findings *found, const struct phu_http_result *result)
+{
+    if (result->lag_ns > LAG_TRUSTED_NS && result->lag_ns > result->total_ns / 10) {
+        add(found, TIMING_UNSURE, 1);
+        return;
+    }
+    if (result->error == PHU_HTTP_OK)
+        add_time(found, TOTAL, result->total_ns);
+    add_time(found, LOOKUP, result->lookup_ns);
+    add_time(found, CONNECT, result->connect_ns);
+    add_time(found, TLS, result->tls_ns);
+    add_time(found, FIRST_BYTE, result->first_byte_ns);
+}
+
+static void add_certificate(struct findings *found, const struct check *check,
+                            const struct phu_http_result *result)
+{
+    const int64_t day = 24 * 3600;
+    int64_t left;
+
+    if (!result->certificate_expires)
+        return;
+    left = result->certificate_expires - phu_sched_wall(check->http->sched).ns / PHU_NS_PER_S;
+    add(found, CERTIFICATE, left >= 0 ? left / day : -((day - 1 - left) / day));
+}
+
+static bool is_expected_status(const struct check *check, int status)
+{
+    for (size_t i = 0; i < check->status_count; i++) {
+        if (status >= check->statuses[i].first && status <= check->statuses[i].last)
+            return true;
+    }
+    return false;
+}
+
+static bool is_expected_body(const struct check *check, const struct phu_http_result *result)
+{
+    const char *text = check->conf->expect_body;
+    regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)result->body_length};
+
+    if (*text && !memmem(result->body, result->body_length, text, strlen(text)))
+        return false;
+    return !check->has_regex || regexec(&check->regex, result->body, 1, &range, REG_STARTEND) == 0;
+}
+
+static enum phu_result judge_answer(const struct check *check, const struct phu_http_result *result,
+                                    struct findings *found)
+{
+    bool is_right = true;
+
+    add(found, BODY, (int64_t)result->bytes_received);
+    if (result->is_truncated)
+        add(found, TRUNCATED, 1);
+    if (!is_expected_status(check, result->status)) {
+        add(found, STATUS_MISMATCH, 1);
+        is_right = false;
+    }
+    if (!is_expected_body(check, result)) {
+        add(found, BODY_MISMATCH, 1);
+        is_right = false;
+    }
+    return is_right ? PHU_RESULT_OK : PHU_RESULT_MISMATCH;
+}
+
+static enum phu_result judge(const struct check *check, const struct phu_http_result *result,
+                             struct findings *found)
+{
+    switch (result->error) {
+    case PHU_HTTP_OK:
+        return judge_answer(check, result, found);
+    case PHU_HTTP_DNS:
+        add(found, DNS_ERRORS, 1);
+        return PHU_RESULT_DNS;
+    case PHU_HTTP_REFUSED:
+        add(found, REFUSED, 1);
+        return PHU_RESULT_REFUSED;
+    case PHU_HTTP_UNREACHABLE:
+        add(found, UNREACHABLE, 1);
+        return PHU_RESULT_UNREACHABLE;
+    case PHU_HTTP_TIMEOUT:
+        add(found, TIMEOUTS, 1);
+        return PHU_RESULT_TIMEOUT;
+    case PHU_HTTP_TLS:
+        add(found, TLS_ERRORS, 1);
+        return PHU_RESULT_TLS;
+    case PHU_HTTP_BROKEN:
+        add(found, PROTOCOL_ERRORS, 1);
+        return PHU_RESULT_MISMATCH;
+    case PHU_HTTP_REDIRECT:
+        add(found, REDIRECT_ERRORS, 1);
+        return PHU_RESULT_MISMATCH;
+    case PHU_HTTP_LOCAL:
+        break;
+    }
+    return PHU_RESULT_LOCAL_ERROR;
+}
+
+/* Our own failures are a person's business, the first time. */
+static void log_failure(struct check *check, enum phu_result result, const char *message)
+{
+    bool is_here = result == PHU_RESULT_LOCAL_ERROR;
+
+    if (is_here && !check->is_failing_here)
+        phu_log_warn("http", "cannot measure", "check=%s url=\"%s\" err=\"%s\"", check->id,
+                     check->url, message);
+    else if (result != PHU_RESULT_OK)
+        phu_log_debug("http", "check failed", "check=%s url=\"%s\" result=%s err=\"%s\"", check->id,
+                      check->url, phu_result_name(result), message);
+    check->is_failing_here = is_here;
+}
+
+static void put(const struct check *check, enum phu_result result, struct phu_mono completed,
+                const struct findings *found)
+{
+    phu_sink_put(check->http->sink, &(struct phu_observation){.check = check->handle,
+                                                              .result = result,
+                                                              .started = check->started,
+                                                              .completed = completed,
+                                                              .values = found->values,
+                                                              .value_count = found->count});
+}
+
+static void answered(void *arg, const struct phu_http_result *result)
+{
+    struct check *check = arg;
+    struct http *http = check->http;
+    struct findings found = {.count = 0};
+    enum phu_result verdict = judge(check, result, &found);
+
+    check->call = NULL;
+    http->counters.in_flight--;
+    if (result->status >= 100 && result->status <= 599)
+        add(&found, STATUS_1XX + (uint32_t)(result->status / 100 - 1), 1);
+    add_times(&found, result);
+    add_certificate(&found, check, result);
+    log_failure(check, verdict, *result->message ? result->message : "not what was expected");
+    if (http->queue)
+        phu_timer_after(http->sched, &http->next, 0);
+    put(check, verdict, result->completed, &found);
+}
+
+/* -- Probes ---------------------------------------------------------------------------------- */
+
+static void start(struct check *check)
+{
+    struct http *http = check->http;
+    int error;
+
+    check->started = phu_sched_now(http->sched);
+    error = phu_http_start(http->client, &check->request, answered, check, &check->call);
+    if (!error) {
+        http->counters.in_flight++;
+        return;
+    }
+    log_failure(check, PHU_RESULT_LOCAL_ERROR, strerror(-error));
+    put(check, PHU_RESULT_LOCAL_ERROR, check->started, &(struct findings){.count = 0});
+}
+
+static void leave_queue(struct check *check)
+{
+    struct http *http = check->http;
+    struct check **place = &http->queue;
+
+    if (!check->is_queued)
+        return;
+    while (*place != check)
+        place = &(*place)->queued;
+    *place = check->queued;
+    if (!*place)
+        http->queue_end = place;
+    check->queued = NULL;
+    check->is_queued = false;
+    phu_timer_cancel(http->sched, &check->patience);
+}
+
+static void enter_queue(struct check *check)
+{
+    struct http *http = check->http;
+
+    check->is_queued = true;
+    *http->queue_end = check;
+    http->queue_end = &check->queued;
+    phu_timer_after(http->sched, &check->patience, QUEUE_NS);
+}
+
+static bool has_room(const struct http *http)
+{
+    return http->counters.in_flight < http->max_concurrent;
+}
+
+static void start_waiting(struct phu_timer *timer)
+{
+    struct http *http = phu_container_of(timer, struct http, next);
+
+    while (http->queue && has_room(http)) {
+        struct check *check = http->queue;
+
+        leave_queue(check);
+        start(check);
+    }
+}
+
+static void lost_patience(struct phu_timer *timer)
+{
+    struct check *check = phu_container_of(timer, struct check, patience);
+
+    leave_queue(check);
+    check->http->counters.skipped++;
+    check->started = phu_sched_now(check->http->sched);
+    put(check, PHU_RESULT_SKIPPED, check->started, &(struct findings){.count = 0});
+}
+
+static void http_poll(void *self, void *pointer)
+{
+    struct http *http = self;
+    struct check *check = pointer;
+
+    if (has_room(http) && !http->queue)
+        start(check);
+    else
+        enter_queue(check);
+}
+
+/* -- Checks ---------------------------------------------------------------------------------- */
+
+/* The strings of `list` and then `last`, ending with NULL. */
+static const char **copy_list(const struct phu_strings *list, const char *last)
+{
+    const char **copy = calloc(list->count + 2, sizeof *copy);
+
+    for (size_t i = 0; copy && i < list->count; i++)
+        copy[i] = list->items[i];
+    if (copy)
+        copy[list->count] = last;
+    return copy;
+}
+
+static void free_check(struct check *check)
+{
+    if (check->has_regex)
+        regfree(&check->regex);
+    free(check->url);
+    free(check->agent_header);
+    free(check->headers);
+    free(check->redirect_hosts);
+    free(check);
+}
+
+static int make_url(struct check *check, const struct phu_check_spec *spec)
+{
+    const struct check_conf *conf = check->conf;
+    struct phu_target_argument argument;
+    char url[PHU_TARGET_URL_MAX];
+    int error;
+
+    if (phu_target_argument_parse(spec->argument, &argument))
+        return -EINVAL;
+    error = phu_target_url(
+        &(struct phu_target){
+            .url = argument.url                     ? argument.url
+                   : argument.port || argument.path ? ""
+                                                    : conf->url,
+            .scheme = schemes[conf->scheme],
+            .port = argument.port ? argument.port : (unsigned)conf->port,
+            .path = argument.path ? argument.path : conf->path,
+            .address = spec->address,
+        },
+        url, sizeof url);
+    if (error || phu_http_check_url(url))
+        return -EINVAL;
+    check->url = strdup(url);
+    return check->url ? 0 : -ENOMEM;
+}
+
+static int make_lists(struct check *check)
+{
+    const struct check_conf *conf = check->conf;
+
+    if (asprintf(&check->agent_header, "User-Agent: %s", conf->user_agent) < 0) {
+        check->agent_header = NULL;
+        return -ENOMEM;
+    }
+    check->headers = copy_list(&conf->headers, check->agent_header);
+    check->redirect_hosts = copy_list(&conf->redirect_hosts, NULL);
+    if (!check->headers || !check->redirect_hosts)
+        return -ENOMEM;
+    for (size_t i = 0; i < conf->expect_status.count && i < RANGES_MAX; i++) {
+        if (!phu_target_range_parse(conf->expect_status.items[i],
+                                    &check->statuses[check->status_count]))
+            check->status_count++;
+    }
+    check->has_regex = *conf->expect_regex &&
+                       regcomp(&check->regex, conf->expect_regex, REG_EXTENDED | REG_NEWLINE) == 0;
+    return 0;
+}
+
+static void make_request(struct check *check, int64_t timeout_ns)
+{
+    static const int family[] = {AF_UNSPEC, AF_INET, AF_INET6};
+    const struct check_conf *conf = check->conf;
+
+    check->tls = (struct phu_http_tls){
+        .ca_file = *conf->tls.ca ? conf->tls.ca : NULL,
+        .cert_file = *conf->tls.certificate ? conf->tls.certificate : NULL,
+        .key_file = *conf->tls.key ? conf->tls.key : NULL,
+        .server_name = *conf->tls.server_name ? conf->tls.server_name : NULL,
+        .is_unverified = !conf->tls.is_verified,
+    };
+    check->request = (struct phu_http_request){
+        .method = methods[conf->method],
+        .url = check->url,
+        .headers = check->headers,
+        .timeout_ns = timeout_ns,
+        .max_body = (size_t)conf->max_body,
+        .max_redirects = (unsigned)conf->max_redirects,
+        .redirect_hosts = check->redirect_hosts,
+        .interface = *conf->interface ? conf->interface : NULL,
+        .family = family[conf->family],
+        .is_fresh = true,
+        .tls = &check->tls,
+    };
+}
+
+static int http_attach(void *self, const struct phu_check_spec *spec, void **out)
+{
+    struct check *check = calloc(1, sizeof *check);
+    int error;
+
+    if (!check)
+        return -ENOMEM;
+    check->http = self;
+    check->handle = spec->check;
+    check->id = spec->id;
+    check->conf = spec->options;
+    phu_timer_init(&check->patience, lost_patience);
+    error = make_url(check, spec);
+    if (!error)
+        error = make_lists(check);
+    if (error) {
+        free_check(check);
+        return error;
+    }
+    make_request(check, spec->timeout_ns);
+    *out = check;
+    return 0;
+}
+
+static void http_detach(void *self, void *pointer)
+{
+    struct http *http = self;
+    struct check *check = pointer;
+
+    leave_queue(check);
+    if (check->call) {
+        phu_http_cancel(check->call);
+        http->counters.in_flight--;
+        if (http->queue)
+            phu_timer_after(http->sched, &http->next, 0);
+    }
+    free_check(check);
+}
+
+static const char *http_check_argument(const char *argument)
+{
+    struct phu_target_argument parsed;
+
+    return phu_target_argument_parse(argument, &parsed);
+}
+
+/* -- The collector --------------------------------------------------------------------------- */
+
+static void add_stats(struct http *http)
+{
+    static const struct phu_stat_info in_flight = {"phusong_http_in_flight", PHU_STAT_GAUGE,
+                                                   "Requests of http checks under way"};
+    static const struct phu_stat_info skipped = {
+        "phusong_http_skipped_total", PHU_STAT_COUNTER,
+        "http checks skipped because max_concurrent others were under way for too long"};
+
+    phu_stats_add(http->stats, &in_flight, NULL, &http->counters.in_flight);
+    phu_stats_add(http->stats, &skipped, NULL, &http->counters.skipped);
+}
+
+static int http_open(const struct phu_collector_env *env, const void *options, void **self)
+{
+    const struct http_conf *conf = options;
+    struct http *http = calloc(1, sizeof *http);
+    int error;
+
+    if (!http)
+        return -ENOMEM;
+    http->sched = env->sched;
+    http->sink = env->sink;
+    http->stats = env->stats;
+    http->max_concurrent = (unsigned)conf->max_concurrent;
+    http->queue_end = &http->queue;
+    phu_timer_init(&http->next, start_waiting);
+    error = phu_http_client_new(env->sched, env->resolver, &http->client);
+    if (error) {
+        free(http);
+        return error;
+    }
+    add_stats(http);
+    *self = http;
+    return 0;
+}
+
+static void http_close(void *self)
+{
+    struct http *http = self;
+
+    phu_stats_remove_within(http->stats, http, sizeof *http);
+    phu_timer_cancel(http->sched, &http->next);
+    phu_http_client_free(http->client);
+    free(http);
+}
+
+const struct phu_collector phu_collector_http = {
+    .name = "http",
+    .summary = "fetches a page: status, content, time of each part, certificate",
+    .options = &http_table,
+    .check_options = &check_table,
+    .metrics = http_metrics,
+    .metric_count = METRIC_COUNT,
+    .rtt_metric = TOTAL,
+    .open = http_open,
+    .close = http_close,
+    .attach = http_attach,
+    .detach = http_detach,
+    .poll = http_poll,
+    .check_argument = http_check_argument,
+};
