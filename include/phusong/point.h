@@ -8,7 +8,7 @@
  *
  * https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/ : tags before fields, a
  * type once given to a field never changes, integers end in "i", floats always carry a point or an
- * exponent, no NaN and no infinities (such a field is left out and counted), timestamps in ns.
+ * exponent, no NaN and no infinities (such a field is left out), timestamps in ns.
  */
 #pragma once
 
@@ -31,6 +31,8 @@ void phu_line_begin_key(struct phu_line *line, char *buffer, size_t size, const 
                         size_t key_length);
 /* A tag with an empty value is left out, as the protocol has no such thing. */
 void phu_line_tag(struct phu_line *line, const char *name, const char *value);
+/* Tags that are escaped already: ",hamlet=bn-0412,operator=vnpt". */
+void phu_line_ready(struct phu_line *line, const char *tags, size_t length);
 void phu_line_int(struct phu_line *line, const char *name, int64_t value);
 void phu_line_float(struct phu_line *line, const char *name, double value);
 void phu_line_bool(struct phu_line *line, const char *name, bool value);
