@@ -11,12 +11,12 @@
  *
  * An observation counts in the window in which it was completed. Windows begin at multiples of
  * their length in UTC, their spans are measured by the monotonic clock; what a step of the wall
- * clock does to them is told in core/timeline.h.
+ * clock does to them is told in core/timeline.h, what a
+ * check is told about itself in core/tally.h.
  */
 #pragma once
 
-#include "core/quality.h"
-#include "core/state.h"
+#include "core/tally.h"
 #include "phusong/sink.h"
 #include "phusong/time.h"
 
@@ -24,7 +24,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct phu_collector;
 struct phu_sched;
 struct phu_stats;
 
@@ -40,29 +39,6 @@ struct phu_monitor_conf {
      * into the monitor. */
     void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
     void *emit_arg;
-};
-
-enum phu_subject_kind {
-    PHU_SUBJECT_ENDPOINT, /* measurement coverage */
-    PHU_SUBJECT_DEVICE,   /* measurement device */
-};
-
-/* Who is measured: becomes tags. NULL and "" are left out. */
-struct phu_subject {
-    enum phu_subject_kind kind;
-    const char *id;
-    const char *hamlet, *commune;
-    const char *technology, *operator; /* endpoints */
-    const char *site;                  /* devices */
-};
-
-struct phu_monitor_check {
-    struct phu_subject subject;
-    const char *check; /* as in the inventory: "icmp", "tcp:443"; becomes tag check= */
-    const struct phu_collector *collector; /* outlives the check */
-    const struct phu_quality *quality;     /* NULL: phu_quality_default */
-    int64_t interval_ns;
-    bool is_primary; /* the subject's first check: gives coverage and state */
 };
 
 int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf,

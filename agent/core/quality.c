@@ -1,7 +1,5 @@
 #include "quality.h"
 
-#include "phusong/time.h"
-
 #include <stddef.h>
 
 static const struct phu_option options[] = {
@@ -72,12 +70,3 @@ const struct phu_option_table phu_quality_options = {.options = options,
                                                      .count = sizeof options / sizeof *options,
                                                      .size = sizeof(struct phu_quality),
                                                      .validate = validate};
-
-const struct phu_quality phu_quality_default = {.name = (char *)"default",
-                                                .technology = (char *)"",
-                                                .rtt_max_ns = 3600 * PHU_NS_PER_S,
-                                                .loss_max = 1,
-                                                .loss_over = 20,
-                                                .down_after = 3,
-                                                .down_of = 0,
-                                                .up_after = 2};

@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 struct phu_quality {
-    char *name;          /* what the column `profile` of the inventory refers to */
-    char *technology;    /* endpoints of this technology take it by themselves; "" for none */
-    int64_t rtt_max_ns;  /* a slower round trip is not good */
-    double loss_max;     /* 0..1, over the last loss_over probes */
-    int64_t loss_over;   /* probes, 1..64 */
-    int64_t down_after;  /* failures … */
-    int64_t down_of;     /* … among so many last probes; 0: as many as down_after, all in a row */
-    int64_t up_after;    /* successes in a row, to leave `down` */
+    char *name;         /* what the column `profile` of the inventory refers to */
+    char *technology;   /* endpoints of this technology take it by themselves; "" for none */
+    int64_t rtt_max_ns; /* a slower round trip is not good */
+    double loss_max;    /* 0..1, over the last loss_over probes */
+    int64_t loss_over;  /* probes, 1..64 */
+    int64_t down_after; /* failures … */
+    int64_t down_of;    /* … among so many last probes; 0: as many as down_after, all in a row */
+    int64_t up_after;   /* successes in a row, to leave `down` */
 };
 
 /* For the configuration's list `quality`. */

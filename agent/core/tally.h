@@ -1,0 +1,92 @@
+/* A tally: one check, what it has added up since its window began, and how that becomes points.
+ *
+ * It lies in one allocation (its own fields, state and round trips of a primary check, its tags
+ * ready for the line) and owns blocks for the collector's other metrics and for rows.
+ *
+ * The primary check of an endpoint gives `coverage`, that of a device `device`: sent, lost, round
+ * trips, and the time in each state. Whatever else a collector measures goes to its own
+ * measurement; for a check that is not primary, sent, lost and round trips as well.
+ */
+#pragma once
+
+#include "phusong/collector.h"
+#include "phusong/observation.h"
+#include "phusong/point.h"
+#include "quality.h"
+#include "state.h"
+#include "window.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum phu_subject_kind {
+    PHU_SUBJECT_ENDPOINT, /* measurement coverage */
+    PHU_SUBJECT_DEVICE,   /* measurement device */
+};
+
+/* Who is measured: becomes tags. NULL and "" are left out. */
+struct phu_subject {
+    enum phu_subject_kind kind;
+    const char *id;
+    const char *hamlet, *commune;
+    const char *technology, *operator; /* endpoints */
+    const char *site;                  /* devices */
+};
+
+struct phu_monitor_check {
+    struct phu_subject subject;
+    const char *check; /* as in the inventory: "icmp", "tcp:443"; becomes tag check= */
+    const struct phu_collector *collector; /* outlives the check */
+    const struct phu_quality *quality;     /* NULL: phu_quality_default */
+    int64_t interval_ns;
+    bool is_primary; /* the subject's first check: gives coverage and state */
+};
+
+/* Where lines are made and where they go. */
+struct phu_tally_writer {
+    const char *tags; /* of every line: ",agent=bn-1" */
+    size_t tags_length;
+    char *buffer;
+    size_t buffer_size;
+    void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
+    void *emit_arg;
+    int64_t points, dropped; /* counted here; dropped: longer than the buffer */
+};
+
+struct phu_tally_primary {
+    struct phu_state_track track;
+    struct phu_trips trips;
+};
+
+struct phu_tally {
+    const struct phu_collector *collector;
+    const struct phu_window_plan *plan; /* of the collector */
+    struct phu_window_block *blocks;
+    struct phu_tally_rows *rows;       /* NULL until there is one */
+    struct phu_tally_primary *primary; /* NULL when it is not */
+    char *key;                         /* ",check=icmp,commune=…": tags of the lines */
+    int64_t begin_ns;                  /* monotonic, of the window */
+    uint32_t segment;                  /* of the timeline, in which it began */
+    uint32_t sent, lost;
+    uint16_t key_length, check_length; /* the latter: of the tag check= with its comma */
+    bool is_device;
+};
+
+/* -EINVAL when the tags are longer than 4 KiB. */
+int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window_plan *plan,
+                  struct phu_mono begin, uint32_t segment, struct phu_tally **out);
+void phu_tally_free(struct phu_tally *tally);
+
+/* As phu_sink_row(). */
+int phu_tally_row(struct phu_tally *tally, const char *tag, const char *name, uint32_t max_rows,
+                  uint32_t *row);
+uint32_t phu_tally_row_count(const struct phu_tally *tally);
+
+/* Returns how many values it refused: of no such metric or row, or not finite. */
+size_t phu_tally_put(struct phu_tally *tally, const struct phu_observation *observation);
+
+/* Emits the window, which ends now, and begins the next one. A window without length and content
+ * says nothing. Returns whether it was emitted. */
+bool phu_tally_finish(struct phu_tally *tally, struct phu_tally_writer *writer, struct phu_mono end,
+                      struct phu_wall stamp);
