@@ -21,7 +21,6 @@ struct echo {
     uint32_t older;
     bool is_open;
     bool is_waiting;
-    bool is_delivered; /* its first copy reached the district */
 };
 
 struct lab_echoes {
@@ -227,7 +226,7 @@ struct lab_echo_ref lab_echoes_request(struct lab_echoes *echoes, struct lab_hos
 }
 
 struct lab_echo_ref lab_echoes_reply(struct lab_echoes *echoes, const struct lab_packet *packet,
-                                     int64_t now_ns)
+                                     int64_t *seen_ns)
 {
     uint32_t slot =
         look_up(echoes, &packet->source, &packet->target, packet->ident, packet->sequence);
@@ -237,8 +236,7 @@ struct lab_echo_ref lab_echoes_reply(struct lab_echoes *echoes, const struct lab
         return (struct lab_echo_ref){0};
     echo = at(echoes, slot);
     stop_waiting(echoes, echo);
-    if (echo->record.turn_ns == 0)
-        echo->record.turn_ns = (uint64_t)(now_ns - echo->delivered_ns);
+    *seen_ns = echo->delivered_ns;
     return (struct lab_echo_ref){.slot = slot, .generation = echo->generation};
 }
 
@@ -286,11 +284,8 @@ void lab_echoes_deliver(struct lab_echoes *echoes, struct lab_echo_ref ref, enum
         settle(echoes, echo, LAB_FATE_ANSWERED);
         return;
     }
-    if (!echo->is_delivered) {
-        echo->is_delivered = true;
-        echo->delivered_ns = now_ns;
-        echo->record.to_ns = (uint64_t)delay_ns;
-    }
+    echo->delivered_ns = now_ns; /* of the last copy, whose answer comes next */
+    echo->record.to_ns = (uint64_t)delay_ns;
     start_waiting(echoes, echo, now_ns);
 }
 

@@ -25,9 +25,11 @@ void lab_echoes_free(struct lab_echoes *echoes);
 struct lab_echo_ref lab_echoes_request(struct lab_echoes *echoes, struct lab_host *host,
                                        const struct lab_packet *packet, int64_t now_ns,
                                        int64_t wall_ns);
-/* A reply came in; the zero ref when it answers nothing that is under way. */
+/* A reply came in; the zero ref when it answers nothing that is under way. The district's kernel
+ * answers while it is handed the request, so *seen_ns is put back to that time: what passed until
+ * the lab read the answer is the lab's own delay. */
 struct lab_echo_ref lab_echoes_reply(struct lab_echoes *echoes, const struct lab_packet *packet,
-                                     int64_t now_ns);
+                                     int64_t *seen_ns);
 void lab_echoes_flag(struct lab_echoes *echoes, struct lab_echo_ref ref, uint8_t flag);
 /* One more copy is on its way. */
 void lab_echoes_copy(struct lab_echoes *echoes, struct lab_echo_ref ref);

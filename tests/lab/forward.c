@@ -144,10 +144,11 @@ static void track_echo(struct lab_forward *forward, struct parcel *parcel,
     if (!parcel->is_echo)
         return;
     parcel->host->stats->ways[parcel->dir].echoes++;
-    parcel->echo =
-        parcel->dir == LAB_TO
-            ? lab_echoes_request(forward->echoes, parcel->host, packet, parcel->seen_ns, wall_ns)
-            : lab_echoes_reply(forward->echoes, packet, parcel->seen_ns);
+    if (parcel->dir == LAB_TO)
+        parcel->echo =
+            lab_echoes_request(forward->echoes, parcel->host, packet, parcel->seen_ns, wall_ns);
+    else
+        parcel->echo = lab_echoes_reply(forward->echoes, packet, &parcel->seen_ns);
 }
 
 static void corrupt(struct lab_forward *forward, const struct parcel *parcel, uint8_t *bytes,
@@ -171,7 +172,7 @@ static void duplicate(struct lab_forward *forward, const struct parcel *parcel)
 }
 
 static void judge(struct lab_forward *forward, struct parcel *parcel, uint8_t *bytes,
-                  const struct lab_packet *packet)
+                  const struct lab_packet *packet, int64_t now_ns)
 {
     struct lab_host *host = parcel->host;
     enum lab_dir dir = parcel->dir;
@@ -180,7 +181,7 @@ static void judge(struct lab_forward *forward, struct parcel *parcel, uint8_t *b
                    host->dice[packet->kind][dir], parcel->seen_ns, parcel->length);
 
     if (verdict.cause != LAB_CAUSE_NONE) {
-        drop(forward, parcel, verdict.cause, parcel->seen_ns);
+        drop(forward, parcel, verdict.cause, now_ns);
         return;
     }
     if (verdict.keeps_order && verdict.due_ns < host->last_due_ns[dir])
@@ -191,9 +192,9 @@ static void judge(struct lab_forward *forward, struct parcel *parcel, uint8_t *b
         corrupt(forward, parcel, bytes, packet, &verdict);
     if (verdict.duplicates)
         duplicate(forward, parcel);
-    send_or_wait(forward, parcel, parcel->seen_ns);
+    send_or_wait(forward, parcel, now_ns);
     if (verdict.duplicates)
-        send_or_wait(forward, parcel, parcel->seen_ns);
+        send_or_wait(forward, parcel, now_ns);
 }
 
 static bool is_district(const struct lab_forward *forward, const struct lab_addr *addr)
@@ -226,11 +227,13 @@ void lab_forward_put(struct lab_forward *forward, enum lab_dir dir, uint8_t *byt
         totals->untracked_hosts++;
         return;
     }
+    if (dir == LAB_TO && packet.kind == LAB_KIND_ECHO && packet.is_request && forward->config.sent)
+        parcel.seen_ns = forward->config.sent(forward->config.context, &packet, now_ns);
     parcel.length = packet.length;
     parcel.host->stats->ways[dir].packets++;
     parcel.host->stats->ways[dir].bytes += packet.length;
-    track_echo(forward, &parcel, &packet, wall_ns);
-    judge(forward, &parcel, bytes, &packet);
+    track_echo(forward, &parcel, &packet, wall_ns - (now_ns - parcel.seen_ns));
+    judge(forward, &parcel, bytes, &packet, now_ns);
 }
 
 int64_t lab_forward_due(const struct lab_forward *forward)

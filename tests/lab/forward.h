@@ -19,6 +19,8 @@ struct lab_forward_config {
     /* Hands a packet to the far end of that direction: 0, or a negative errno. */
     int (*send)(void *context, enum lab_dir dir, const uint8_t *bytes, size_t length);
     int64_t (*now)(void *context); /* read again before each send */
+    /* When an echo request that came in now_ns really left its sender; may be NULL. */
+    int64_t (*sent)(void *context, const struct lab_packet *packet, int64_t now_ns);
     void *context;
 };
 

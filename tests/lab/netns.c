@@ -209,6 +209,8 @@ static int open_sides(const struct lab_net_config *config, struct lab_net *net,
     if (error < 0)
         return lab_fail(err, "cannot make the agent's interface %s: %s", agent->name,
                         strerror(-error));
+    if (config->stamps)
+        lab_stamps_open(agent->index, &net->stamps); /* without, times are those of reading */
     if (unshare(CLONE_NEWNET) < 0)
         return lab_fail(err, "cannot make a network namespace: %s", strerror(errno));
     net->has_v6 = net->has_v6 && has_v6();
@@ -227,6 +229,14 @@ static void close_side(struct lab_side *side)
         close(side->netlink_fd);
     if (side->ns_fd >= 0)
         close(side->ns_fd);
+}
+
+static void close_sides(struct lab_net *net)
+{
+    for (int dir = 0; dir < LAB_DIRS; dir++)
+        close_side(&net->sides[dir]);
+    lab_stamps_close(net->stamps);
+    net->stamps = NULL;
 }
 
 int lab_net_open(const struct lab_net_config *config, struct lab_net *net, struct lab_error *err)
@@ -250,8 +260,7 @@ int lab_net_open(const struct lab_net_config *config, struct lab_net *net, struc
     if (error == 0)
         error = add_way_back(net, err);
     if (error < 0)
-        for (int dir = 0; dir < LAB_DIRS; dir++)
-            close_side(&net->sides[dir]);
+        close_sides(net);
     return error;
 }
 
@@ -260,8 +269,7 @@ void lab_net_close(struct lab_net *net, bool own_agent_ns)
     lab_end_members(net->sides[LAB_TO].ns_fd);
     if (own_agent_ns)
         lab_end_members(net->sides[LAB_FROM].ns_fd);
-    for (int dir = 0; dir < LAB_DIRS; dir++)
-        close_side(&net->sides[dir]);
+    close_sides(net);
 }
 
 uint64_t lab_net_overrun(const struct lab_net *net, enum lab_dir side)

@@ -7,7 +7,7 @@
  * interface's alias. */
 #pragma once
 
-#include "addr.h"
+#include "stamp.h"
 #include "statement.h"
 
 enum { LAB_PREFIXES_MAX = 8, LAB_NAME_MAX = 16 };
@@ -18,6 +18,7 @@ struct lab_net_config {
     struct lab_addr agents[LAB_PREFIXES_MAX]; /* addresses of the agent's side */
     size_t agent_count;
     bool own_agent_ns; /* else the caller's namespace is the agent's side */
+    bool stamps;       /* count a request's delay from the kernel's timestamp */
     unsigned mtu;
     unsigned queue;
 };
@@ -33,6 +34,7 @@ struct lab_side {
 
 struct lab_net {
     struct lab_side sides[LAB_DIRS];
+    struct lab_stamps *stamps; /* of the agent's side; NULL where they cannot be had */
     bool has_v6;
 };
 

@@ -194,6 +194,7 @@ FLAG(is_loopback)
 FLAG(is_background)
 FLAG(dies_with_parent)
 FLAG(no_realtime)
+FLAG(no_stamps)
 FLAG(is_quiet)
 #undef FLAG
 
@@ -226,6 +227,8 @@ static const struct option options_table[] = {
     {"buffer", "SIZE", "bound of the packets that wait for their delay (256MiB)", set_buffer},
     {"spin", "DURATION", "busy-wait this long before a packet is due (100us)", set_spin},
     {"no-realtime", NULL, "do not ask for real-time priority", set_no_realtime},
+    {"no-stamps", NULL, "count delays from when the lab read a request, not from when it left",
+     set_no_stamps},
     {"require-tun", NULL, "exit with 77 where impairments are not possible", set_needs_tun},
     {"loopback", NULL, "do not even try TUN: 127.27.0.0/16, no impairments", set_is_loopback},
     {"background", NULL, "return when the lab is ready, and leave it running", set_is_background},

@@ -27,6 +27,7 @@ struct lab_options {
     bool is_background;
     bool dies_with_parent;
     bool no_realtime;
+    bool no_stamps;
     bool is_quiet;
     struct lab_steps steps; /* of the configuration, then of the scenario */
 };

@@ -134,29 +134,28 @@ static void print_record_json(const struct lab_record *record, FILE *out)
 
     fprintf(out,
             "{\"time_ns\": %" PRId64 ", \"address\": \"%s\", \"ident\": %u, \"sequence\": %u, "
-            "\"fate\": \"%s\", \"cause\": \"%s\", \"to_ns\": %" PRIu64 ", \"turn_ns\": %" PRIu64
-            ", \"from_ns\": %" PRIu64 ", \"flags\": %u}",
+            "\"fate\": \"%s\", \"cause\": \"%s\", \"to_ns\": %" PRIu64 ", \"from_ns\": %" PRIu64
+            ", \"flags\": %u}",
             record->seen_ns, lab_addr_format(&record->addr, name), record->ident, record->sequence,
             lab_fate_name((enum lab_fate)record->fate),
-            lab_cause_name((enum lab_cause)record->cause), record->to_ns, record->turn_ns,
-            record->from_ns, record->flags);
+            lab_cause_name((enum lab_cause)record->cause), record->to_ns, record->from_ns,
+            record->flags);
 }
 
 static void print_record_csv(const struct lab_record *record, FILE *out)
 {
     char name[LAB_ADDR_TEXT];
 
-    fprintf(out, "%" PRId64 ",%s,%u,%u,%s,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u\n",
-            record->seen_ns, lab_addr_format(&record->addr, name), record->ident, record->sequence,
+    fprintf(out, "%" PRId64 ",%s,%u,%u,%s,%s,%" PRIu64 ",%" PRIu64 ",%u\n", record->seen_ns,
+            lab_addr_format(&record->addr, name), record->ident, record->sequence,
             lab_fate_name((enum lab_fate)record->fate),
-            lab_cause_name((enum lab_cause)record->cause), record->to_ns, record->turn_ns,
-            record->from_ns, record->flags);
+            lab_cause_name((enum lab_cause)record->cause), record->to_ns, record->from_ns,
+            record->flags);
 }
 
 void lab_report_records(const struct lab_record *records, size_t count, bool is_json, FILE *out)
 {
-    fputs(is_json ? "[" : "time_ns,address,ident,sequence,fate,cause,to_ns,turn_ns,from_ns,flags\n",
-          out);
+    fputs(is_json ? "[" : "time_ns,address,ident,sequence,fate,cause,to_ns,from_ns,flags\n", out);
     for (size_t i = 0; i < count; i++) {
         if (!is_json) {
             print_record_csv(&records[i], out);
@@ -200,7 +199,6 @@ uint64_t lab_percentile(const uint64_t *sorted, size_t count, double share)
 struct summary {
     size_t fates[LAB_FATES];
     uint64_t *applied; /* to + from, of the answered */
-    uint64_t *within;  /* to + turn + from */
     size_t answered;
     uint64_t applied_sum;
 };
@@ -218,12 +216,10 @@ static void summarise(const struct lab_record *records, size_t count, struct sum
         if (record->fate != LAB_FATE_ANSWERED)
             continue;
         summary->applied[summary->answered] = record->to_ns + record->from_ns;
-        summary->within[summary->answered] = record->to_ns + record->turn_ns + record->from_ns;
         summary->applied_sum += record->to_ns + record->from_ns;
         summary->answered++;
     }
     qsort(summary->applied, summary->answered, sizeof(uint64_t), compare_values);
-    qsort(summary->within, summary->answered, sizeof(uint64_t), compare_values);
 }
 
 static void print_percentiles_json(const char *name, const uint64_t *sorted, size_t count,
@@ -248,9 +244,9 @@ static void print_summary(const struct lab_addr *addr, size_t sent, const struct
         fprintf(out, "%-24s %8zu %8zu %8zu %8zu %8zu %10.3f %10.3f %10.3f\n", name, sent, n,
                 summary->fates[LAB_FATE_LOST_REQUEST], summary->fates[LAB_FATE_LOST_REPLY],
                 summary->fates[LAB_FATE_UNANSWERED] + summary->fates[LAB_FATE_OPEN],
-                (double)lab_percentile(summary->within, n, 0.5) * 1e-6,
-                (double)lab_percentile(summary->within, n, 0.95) * 1e-6,
-                (double)lab_percentile(summary->within, n, 0.99) * 1e-6);
+                (double)lab_percentile(summary->applied, n, 0.5) * 1e-6,
+                (double)lab_percentile(summary->applied, n, 0.95) * 1e-6,
+                (double)lab_percentile(summary->applied, n, 0.99) * 1e-6);
         return;
     }
     fprintf(out,
@@ -260,7 +256,6 @@ static void print_summary(const struct lab_addr *addr, size_t sent, const struct
             summary->fates[LAB_FATE_LOST_REPLY], summary->fates[LAB_FATE_UNANSWERED],
             summary->fates[LAB_FATE_OPEN], summary->applied_sum);
     print_percentiles_json("applied_ns", summary->applied, n, out);
-    print_percentiles_json("within_ns", summary->within, n, out);
     fputs("}", out);
 }
 
@@ -284,9 +279,8 @@ int lab_report_summary(struct lab_record *records, size_t count, bool is_json, F
 {
     struct summary summary = {
         .applied = calloc(count + 1, sizeof(uint64_t)),
-        .within = calloc(count + 1, sizeof(uint64_t)),
     };
-    int error = summary.applied && summary.within ? 0 : -ENOMEM;
+    int error = summary.applied ? 0 : -ENOMEM;
 
     if (error == 0) {
         if (count)
@@ -301,6 +295,5 @@ int lab_report_summary(struct lab_record *records, size_t count, bool is_json, F
             fputs("\n]\n", out);
     }
     free(summary.applied);
-    free(summary.within);
     return error;
 }

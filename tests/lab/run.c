@@ -64,6 +64,13 @@ static int send_packet(void *context, enum lab_dir dir, const uint8_t *bytes, si
     return write(lab->net.sides[dir].tun_fd, bytes, length) == (ssize_t)length ? 0 : -errno;
 }
 
+static int64_t find_sent(void *context, const struct lab_packet *packet, int64_t now_ns)
+{
+    struct lab *lab = context;
+
+    return lab_stamps_find(lab->net.stamps, packet, now_ns);
+}
+
 static int64_t read_clock(void *context)
 {
     (void)context;
@@ -245,6 +252,7 @@ static int open_net(struct lab *lab, struct lab_error *err)
         lab_event(lab, "loopback addresses without impairments: %.200s", why.text);
         return 0;
     }
+    lab->options.net.stamps = !lab->options.no_stamps;
     error = lab_net_open(&lab->options.net, &lab->net, err);
     if (error < 0)
         return error;
@@ -269,6 +277,7 @@ static int open_forward(struct lab *lab, struct lab_error *err)
         .buffer_bytes = lab->options.buffer_bytes,
         .send = send_packet,
         .now = read_clock,
+        .sent = find_sent,
         .context = lab,
     };
 

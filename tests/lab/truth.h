@@ -34,8 +34,7 @@ struct lab_record {
     uint8_t flags;
     uint8_t spare;
     uint64_t to_ns;   /* delay applied to the request */
-    uint64_t turn_ns; /* from handing the request over until the reply was read */
-    uint64_t from_ns; /* delay applied to the reply */
+    uint64_t from_ns; /* to the reply, counted from when the district had the request */
 };
 
 struct lab_truth_header {
