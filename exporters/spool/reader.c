@@ -281,7 +281,7 @@ static void gather(struct gathering *gathering, uint64_t from, uint64_t to)
     struct phu_segments *table = &gathering->spool->table;
 
     gathering->position = from;
-    while (!gathering->is_full) {
+    while (!gathering->is_full && gathering->position < to) {
         size_t place = phu_segments_find(table, gathering->position);
         struct phu_segment *segment = &table->items[place];
         uint64_t start, end;
