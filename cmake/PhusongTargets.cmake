@@ -55,10 +55,11 @@ function(phu_fuzz name source)
   set_property(GLOBAL APPEND PROPERTY PHU_FUZZERS ${name})
 endfunction()
 
-# phu_add_collector(icmp [LINK libs...]) compiles collectors/icmp.c, adds it to the generated
-# table, and builds tests/unit/collectors/test_icmp.c where that file exists.
+# phu_add_collector(icmp [SOURCES ...] [LINK libs...] [TEST_LINK libs...]) compiles
+# collectors/icmp.c, adds it to the generated table, and builds
+# tests/unit/collectors/test_icmp.c where that file exists.
 function(phu_add_driver kind name)
-  cmake_parse_arguments(D "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(D "" "" "SOURCES;LINK;TEST_LINK" ${ARGN})
   if(NOT D_SOURCES)
     set(D_SOURCES ${name}.c)
   endif()
@@ -67,7 +68,8 @@ function(phu_add_driver kind name)
   set_property(GLOBAL APPEND PROPERTY PHU_${kind}S ${name})
   set(test_source ${CMAKE_SOURCE_DIR}/tests/unit/${kind}s/test_${name}.c)
   if(EXISTS ${test_source})
-    phu_test(${kind}_${name} SOURCES ${test_source} LINK phu_${kind}_${name} ${D_LINK})
+    phu_test(${kind}_${name} SOURCES ${test_source}
+      LINK phu_${kind}_${name} ${D_LINK} ${D_TEST_LINK})
     target_include_directories(test_${kind}_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   endif()
 endfunction()
