@@ -87,6 +87,18 @@ static bool is_key_special(char c)
     return c == ',' || c == ' ' || c == '=';
 }
 
+/* Printable ASCII that means nothing in a key. */
+static const bool is_plain[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* controls */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* controls */
+    0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, /* but space and comma */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, /* but equal sign */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* letters */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, /* but backslash */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* letters */
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, /* but delete; no UTF-8 from here on */
+};
+
 static void append_key_slowly(struct phu_line *line, const char *text)
 {
     while (*text) {
@@ -105,17 +117,18 @@ static void append_key_slowly(struct phu_line *line, const char *text)
     }
 }
 
-/* Measurements, tags and names of fields: nearly always plain letters, digits and "_-.:". */
+/* Measurements, tags and names of fields: nearly always plain. */
 static void append_key(struct phu_line *line, const char *text)
 {
-    const char *end = text;
+    size_t room = (size_t)(line->limit - line->cursor), length = 0;
+    char *to = line->cursor;
 
-    while (*end > ',' && *end != '=' && *end != '\\' && *end != 127)
-        end++;
-    if (*end)
+    for (; length < room && is_plain[(unsigned char)text[length]]; length++)
+        to[length] = text[length];
+    if (text[length])
         append_key_slowly(line, text);
-    else
-        append(line, text, (size_t)(end - text));
+    else if (!line->is_overflown)
+        line->cursor += length;
 }
 
 static void append_quoted(struct phu_line *line, const char *text)
@@ -146,35 +159,85 @@ static const char digit_pairs[] = "00010203040506070809"
                                   "80818283848586878889"
                                   "90919293949596979899";
 
-/* Writes the digits so that they end at `end`; returns where they begin. */
-static char *digits_before(char *end, uint64_t value)
+static size_t count_digits(uint64_t value)
+{
+    static const uint64_t powers[INT_DIGITS] = {0,
+                                                10,
+                                                100,
+                                                1000,
+                                                10000,
+                                                100000,
+                                                1000000,
+                                                10000000,
+                                                100000000,
+                                                1000000000,
+                                                10000000000,
+                                                100000000000,
+                                                1000000000000,
+                                                10000000000000,
+                                                100000000000000,
+                                                1000000000000000,
+                                                10000000000000000,
+                                                100000000000000000,
+                                                1000000000000000000,
+                                                UINT64_C(10000000000000000000)};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    unsigned estimate = bits * 1233 >> 12; /* log10(2) = 1233 / 4096; one too few at times */
+
+    return estimate + (value >= powers[estimate]);
+}
+
+/* Writes the digits so that they end at `end`. */
+static void put_digits(char *end, uint64_t value)
 {
     while (value >= 100) {
         end -= 2;
         memcpy(end, &digit_pairs[value % 100 * 2], 2);
         value /= 100;
     }
-    if (value >= 10) {
-        end -= 2;
-        memcpy(end, &digit_pairs[value * 2], 2);
-        return end;
-    }
-    *--end = (char)('0' + value);
-    return end;
+    if (value >= 10)
+        memcpy(end - 2, &digit_pairs[value * 2], 2);
+    else
+        end[-1] = (char)('0' + value);
 }
 
 static void append_uint(struct phu_line *line, uint64_t value)
 {
-    char digits[INT_DIGITS], *begin = digits_before(digits + INT_DIGITS, value);
+    size_t length = count_digits(value);
 
-    append(line, begin, (size_t)(digits + INT_DIGITS - begin));
+    if (!reserve(line, length))
+        return;
+    line->cursor += length;
+    put_digits(line->cursor, value);
+}
+
+static uint64_t magnitude_of(int64_t value)
+{
+    return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
 }
 
 static void append_int(struct phu_line *line, int64_t value)
 {
     if (value < 0)
         append_char(line, '-');
-    append_uint(line, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+    append_uint(line, magnitude_of(value));
+}
+
+/* "=-123i" */
+static void append_int_value(struct phu_line *line, int64_t value)
+{
+    uint64_t magnitude = magnitude_of(value);
+    size_t digits = count_digits(magnitude), sign = value < 0;
+    char *to = line->cursor;
+
+    if (!reserve(line, 1 + sign + digits + 1))
+        return;
+    *to++ = '=';
+    *to = '-';
+    to += sign + digits;
+    put_digits(to, magnitude);
+    *to++ = 'i';
+    line->cursor = to;
 }
 
 /* Decimals of at most six places, as signal levels and percentages are. The quotient of two exact
@@ -193,7 +256,7 @@ static bool append_short_decimal(struct phu_line *line, double value)
     whole = llrint(scaled);
     if ((double)whole / 1e6 != value || (whole == 0 && signbit(value)))
         return false;
-    magnitude = whole < 0 ? 0 - (uint64_t)whole : (uint64_t)whole;
+    magnitude = magnitude_of(whole);
     if (whole < 0)
         append_char(line, '-');
     append_uint(line, magnitude / 1000000);
@@ -280,9 +343,7 @@ static void append_field_name(struct phu_line *line, const char *name)
 void phu_line_int(struct phu_line *line, const char *name, int64_t value)
 {
     append_field_name(line, name);
-    append_char(line, '=');
-    append_int(line, value);
-    append_char(line, 'i');
+    append_int_value(line, value);
 }
 
 void phu_line_float(struct phu_line *line, const char *name, double value)
@@ -312,9 +373,7 @@ void phu_line_bucket(struct phu_line *line, const char *name, int index, int64_t
 {
     append_field_name(line, name);
     append_int(line, index);
-    append_char(line, '=');
-    append_int(line, value);
-    append_char(line, 'i');
+    append_int_value(line, value);
 }
 
 ssize_t phu_line_end(struct phu_line *line, struct phu_wall at)

@@ -21,7 +21,7 @@ struct phu_sketch_bucket {
     uint16_t count; /* never 0; a fuller bucket has several entries */
 };
 
-#define PHU_SKETCH_HERE 7
+#define PHU_SKETCH_HERE 6
 
 /* All zero is an empty sketch. */
 struct phu_sketch {
@@ -34,10 +34,12 @@ struct phu_sketch {
 };
 
 int phu_sketch_index(double value);
+int phu_sketch_index_int(int64_t value);
 /* The value that stands for a bucket: at most 5 % away from all that it holds. */
 double phu_sketch_value(int index);
 
 void phu_sketch_add(struct phu_sketch *sketch, double value);
+void phu_sketch_add_int(struct phu_sketch *sketch, int64_t value);
 void phu_sketch_merge(struct phu_sketch *into, const struct phu_sketch *from);
 /* Empties it. Keeps the heap's memory when it was needed and well used, for the next window. */
 void phu_sketch_reset(struct phu_sketch *sketch);

@@ -31,7 +31,7 @@ void phu_trips_add(struct phu_trips *trips, int64_t rtt_us)
         trips->max_us = us;
     trips->sum_us += us;
     trips->count++;
-    phu_sketch_add(&trips->sketch, us);
+    phu_sketch_add_int(&trips->sketch, us);
     if (trips->last_us != NO_TRIP) {
         trips->jitter_sum_us += us > trips->last_us ? us - trips->last_us : trips->last_us - us;
         trips->jitter_count++;
@@ -321,9 +321,10 @@ bool phu_window_add(const struct phu_window_plan *plan, struct phu_window_block 
         add_int(place, value->i);
     else
         add_float(place, value->f);
-    if (cell->metric->kind == PHU_METRIC_SKETCH)
-        phu_sketch_add(sketch_of(block, cell),
-                       type == PHU_METRIC_INT ? (double)value->i : value->f);
+    if (cell->metric->kind == PHU_METRIC_SKETCH && type == PHU_METRIC_INT)
+        phu_sketch_add_int(sketch_of(block, cell), value->i);
+    else if (cell->metric->kind == PHU_METRIC_SKETCH)
+        phu_sketch_add(sketch_of(block, cell), value->f);
     return true;
 }
 
