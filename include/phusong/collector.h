@@ -51,6 +51,8 @@ struct phu_collector {
     const char *summary;                          /* one line */
     const struct phu_option_table *options;       /* section collectors.NAME; NULL if none */
     const struct phu_option_table *check_options; /* keys of a check of this kind; NULL if none */
+    /* Defaults of a check's interval and timeout, as written in the file; NULL: 10s and 2s. */
+    const char *interval, *timeout;
     const struct phu_metric *metrics;
     size_t metric_count;
     int rtt_metric; /* the metric, in whole us, that `coverage` takes as round trip; -1 if none */

@@ -34,6 +34,7 @@ enum phu_option_type {
     PHU_OPTION_STRINGS,  /* struct phu_strings */
     PHU_OPTION_TABLE,    /* the struct of .table, embedded */
     PHU_OPTION_LIST,     /* struct phu_list of structs of .table */
+    PHU_OPTION_VARIANTS, /* struct phu_list of struct phu_variant, by .variants */
 };
 
 struct phu_strings {
@@ -52,11 +53,15 @@ struct phu_option {
     const char *name;
     enum phu_option_type type;
     size_t offset;
-    const char *fallback;                 /* default as one would write it; NULL: required */
-    const char *min, *max;                /* inclusive, written as in the file; NULL: unbounded */
+    const char *fallback;  /* default as one would write it ("[]" for no list); NULL: required, but
+                              for TABLE, which then is made of its own defaults */
+    const char *example;   /* value to show where there is no fallback to show */
+    const char *min, *max; /* inclusive, written as in the file; NULL: unbounded */
     const char *const *choices;           /* CHOICE: ends with NULL */
     const struct phu_option_table *table; /* TABLE, LIST */
-    size_t most;                          /* LIST, STRINGS: at most so many; 0: 1000 */
+    const struct phu_variants *variants;  /* VARIANTS */
+    const char *unique;                   /* lists: entries must differ in this option, a text */
+    size_t most;                          /* lists and STRINGS: at most so many; 0: 1000 */
     const char *meaning;                  /* one line, lower case, no full stop */
 };
 
@@ -74,7 +79,37 @@ struct phu_option_table {
         .options = (array), .count = sizeof(array) / sizeof *(array), .size = sizeof(type)         \
     }
 
-/* From inside validate: a mistake at the place of option `name` (NULL: of the table itself). */
+/* A list whose entries differ in kind: one key of an entry, the selector, names its kind; its other
+ * keys are those of `common` and of the kind's tables. */
+#define PHU_VARIANT_TABLES 2
+
+struct phu_variant_kind {
+    const char *name;
+    const char *summary;                                       /* one line */
+    const struct phu_option_table *tables[PHU_VARIANT_TABLES]; /* NULL: none */
+    const char *const *fallbacks; /* defaults instead of common's: name, value, … NULL; or NULL */
+};
+
+struct phu_variants {
+    const char *selector; /* "type" */
+    const char *meaning;  /* of the selector */
+    /* NULL, or an option of `common` that names the kind where the selector is left out. An entry
+     * whose value of it is a kind's own name gives that kind's defaults: what other entries of the
+     * kind leave out they take from it. */
+    const char *alias;
+    const struct phu_option_table *common;
+    const struct phu_variant_kind *kinds;
+    size_t count;
+};
+
+struct phu_variant {
+    size_t kind;
+    void *common;                      /* struct of variants->common */
+    void *options[PHU_VARIANT_TABLES]; /* structs of the kind's tables, NULL where there is none */
+};
+
+/* From inside validate: a mistake at the place of option `name` (NULL: of the table itself).
+ * Deeper places are written "section.name", "list[3]", "list[3].name". */
 __attribute__((format(printf, 3, 4))) void phu_conf_mistake(void *context, const char *name,
                                                             const char *format, ...);
 
@@ -82,7 +117,10 @@ __attribute__((format(printf, 3, 4))) void phu_conf_mistake(void *context, const
 int phu_conf_defaults(const struct phu_option_table *table, void *conf);
 void phu_conf_free(const struct phu_option_table *table, void *conf);
 
-/* Text to value for the scalar types, as the file has it; `why` gets a sentence on -EINVAL. */
+/* Do both hold the same values? */
+bool phu_conf_equal(const struct phu_option_table *table, const void *a, const void *b);
+
+/* Text to value, as the file has it: 0, -EINVAL, or -ERANGE when it does not fit. */
 int phu_conf_parse_duration(const char *text, int64_t *ns);
 int phu_conf_parse_size(const char *text, int64_t *bytes);
 
