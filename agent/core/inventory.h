@@ -90,7 +90,7 @@ struct phu_inventory {
     struct phu_site *sites;
     struct phu_device *devices;
     struct phu_endpoint *endpoints;
-    struct phu_inventory_check *checks; /* endpoints' first, in their order, then devices' */
+    struct phu_inventory_check *checks; /* devices' first, then endpoints', in their order */
     uint32_t area_count, site_count, device_count, endpoint_count, check_count;
     uint32_t hamlet_count; /* in force on the day of loading */
     int32_t today;         /* the day of loading, since 1970-01-01, UTC */
