@@ -75,6 +75,11 @@ struct phu_config_exporter {
     const void *feed;    /* struct of parts->feed; NULL where exporter->send is */
 };
 
+/* When the secrets of a credential were last changed, as far as their files tell. */
+struct phu_config_stamp {
+    uint64_t inode, ns, size;
+};
+
 struct phu_config {
     struct phu_config_agent agent;
     struct phu_config_log log;
@@ -91,7 +96,9 @@ struct phu_config {
     const void *spool; /* struct phu_spool_conf */
     struct phu_config_exporter *exporters;
     size_t exporter_count;
-    struct phu_config_shape *shape; /* private */
+    struct phu_config_shape *shape;  /* private, and what follows */
+    void **own_options;              /* by collector: defaults of a check without an entry */
+    struct phu_config_stamp *stamps; /* by credential */
 };
 
 /* Reads FILE and what it includes. Every mistake goes into `diags`; -EINVAL when there was one,

@@ -1,4 +1,6 @@
 /* The command line: finds the subcommand and hands over. */
+#include "commands.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,8 @@ static int run_version(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+    {"check-config", phu_cmd_check_config, "report every mistake of configuration and inventory"},
+    {"config", phu_cmd_config, "print the default configuration, or its reference"},
     {"version", run_version, "print the version"},
 };
 
