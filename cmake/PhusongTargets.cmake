@@ -67,7 +67,7 @@ function(phu_add_driver kind name)
   target_link_libraries(phu_${kind}_${name} PRIVATE ${D_LINK})
   set_property(GLOBAL APPEND PROPERTY PHU_${kind}S ${name})
   set(test_source ${CMAKE_SOURCE_DIR}/tests/unit/${kind}s/test_${name}.c)
-  if(EXISTS ${test_source})
+  if(BUILD_TESTING AND EXISTS ${test_source})
     phu_test(${kind}_${name} SOURCES ${test_source}
       LINK phu_${kind}_${name} ${D_LINK} ${D_TEST_LINK})
     target_include_directories(test_${kind}_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
