@@ -1,0 +1,377 @@
+/* IF-MIB: which columns to ask for, and what the answers mean. See ifmib.h. */
+#include "ifmib.h"
+
+#include "patterns.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Ids of columns; from FIRST_COUNTER on two sets of enum phu_if_counter. */
+enum column {
+    UPTIME,
+    ENGINE_TIME,
+    NAME,
+    DESCR,
+    ADMIN,
+    OPER,
+    SPEED,
+    HIGH_SPEED,
+    DISCONTINUITY,
+    HIGH,                         /* 64-bit octets and packets, 32-bit errors and discards */
+    LOW = HIGH + PHU_IF_COUNTERS, /* 32-bit octets and packets */
+    COLUMNS = LOW + PHU_IF_IN_ERRORS,
+};
+
+static_assert(COLUMNS <= PHU_WALK_COLUMNS_MAX, "a walk must hold every column");
+
+#define IF_ENTRY(column)                                                                           \
+    {                                                                                              \
+        10,                                                                                        \
+        {                                                                                          \
+            1, 3, 6, 1, 2, 1, 2, 2, 1, (column)                                                    \
+        }                                                                                          \
+    }
+#define IF_X_ENTRY(column)                                                                         \
+    {                                                                                              \
+        11,                                                                                        \
+        {                                                                                          \
+            1, 3, 6, 1, 2, 1, 31, 1, 1, 1, (column)                                                \
+        }                                                                                          \
+    }
+
+static const struct phu_oid prefixes[COLUMNS] = {
+    [UPTIME] = {8, {1, 3, 6, 1, 2, 1, 1, 3}},
+    [ENGINE_TIME] = {10, {1, 3, 6, 1, 6, 3, 10, 2, 1, 3}},
+    [NAME] = IF_X_ENTRY(1),
+    [DESCR] = IF_ENTRY(2),
+    [ADMIN] = IF_ENTRY(7),
+    [OPER] = IF_ENTRY(8),
+    [SPEED] = IF_ENTRY(5),
+    [HIGH_SPEED] = IF_X_ENTRY(15),
+    [DISCONTINUITY] = IF_X_ENTRY(19),
+    [HIGH + PHU_IF_IN_OCTETS] = IF_X_ENTRY(6),
+    [HIGH + PHU_IF_OUT_OCTETS] = IF_X_ENTRY(10),
+    [HIGH + PHU_IF_IN_PACKETS] = IF_X_ENTRY(7),
+    [HIGH + PHU_IF_OUT_PACKETS] = IF_X_ENTRY(11),
+    [HIGH + PHU_IF_IN_ERRORS] = IF_ENTRY(14),
+    [HIGH + PHU_IF_OUT_ERRORS] = IF_ENTRY(20),
+    [HIGH + PHU_IF_IN_DISCARDS] = IF_ENTRY(13),
+    [HIGH + PHU_IF_OUT_DISCARDS] = IF_ENTRY(19),
+    [LOW + PHU_IF_IN_OCTETS] = IF_ENTRY(10),
+    [LOW + PHU_IF_OUT_OCTETS] = IF_ENTRY(16),
+    [LOW + PHU_IF_IN_PACKETS] = IF_ENTRY(11),
+    [LOW + PHU_IF_OUT_PACKETS] = IF_ENTRY(17),
+};
+
+/* -- Rows ------------------------------------------------------------------------------------ */
+
+void phu_ifmib_reset(struct phu_ifmib *ifmib, size_t rows_max)
+{
+    struct phu_ifmib_row *rows = ifmib->rows;
+    size_t capacity = ifmib->row_capacity;
+
+    *ifmib = (struct phu_ifmib){.rows = rows, .row_capacity = capacity, .rows_max = rows_max};
+}
+
+void phu_ifmib_fini(struct phu_ifmib *ifmib)
+{
+    free(ifmib->rows);
+    *ifmib = (struct phu_ifmib){0};
+}
+
+static bool has_room(struct phu_ifmib *ifmib)
+{
+    size_t capacity = ifmib->row_capacity ? ifmib->row_capacity * 2 : 16;
+    struct phu_ifmib_row *rows;
+
+    if (ifmib->row_count < ifmib->row_capacity)
+        return true;
+    rows = realloc(ifmib->rows, capacity * sizeof *rows);
+    if (!rows)
+        return false;
+    ifmib->rows = rows;
+    ifmib->row_capacity = capacity;
+    return true;
+}
+
+/* The first row not below `index`. Columns arrive in ascending order, so it is nearly always the
+ * last one or the next. */
+static size_t lower_bound(const struct phu_ifmib *ifmib, uint32_t index)
+{
+    size_t low = 0, high = ifmib->row_count;
+
+    if (high && ifmib->rows[high - 1].index < index)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (ifmib->rows[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct phu_ifmib_row *row_of(struct phu_ifmib *ifmib, uint32_t index)
+{
+    size_t at = lower_bound(ifmib, index);
+
+    if (at < ifmib->row_count && ifmib->rows[at].index == index)
+        return &ifmib->rows[at];
+    if (ifmib->row_count >= ifmib->rows_max || !has_room(ifmib)) {
+        ifmib->rows_over_limit++;
+        return NULL;
+    }
+    memmove(&ifmib->rows[at + 1], &ifmib->rows[at], (ifmib->row_count - at) * sizeof *ifmib->rows);
+    ifmib->rows[at] = (struct phu_ifmib_row){.index = index};
+    ifmib->row_count++;
+    return &ifmib->rows[at];
+}
+
+/* -- Cells ----------------------------------------------------------------------------------- */
+
+/* Length of the UTF-8 character at the start, 0 when it is none or a control character. */
+static size_t utf8_length(const uint8_t *text, size_t left)
+{
+    static const uint32_t least[] = {0, 0x20, 0xa0, 0x800, 0x10000};
+    size_t length = text[0] < 0x80           ? 1
+                    : (text[0] >> 5) == 0x06 ? 2
+                    : (text[0] >> 4) == 0x0e ? 3
+                    : (text[0] >> 3) == 0x1e ? 4
+                                             : 0;
+    uint32_t code = length > 1 ? text[0] & (0x7fU >> length) : text[0];
+
+    if (length == 0 || length > left)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (text[i] & 0x3f);
+    }
+    if (code < least[length] || code == 0x7f || code > 0x10ffff ||
+        (code >= 0xd800 && code <= 0xdfff))
+        return 0;
+    return length;
+}
+
+void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_SIZE])
+{
+    size_t used = 0;
+
+    /* Some agents count a terminating zero into the text. */
+    while (length && (text[length - 1] == '\0' || text[length - 1] == ' '))
+        length--;
+    while (length && *text == ' ') {
+        text++;
+        length--;
+    }
+    while (length) {
+        size_t size = utf8_length(text, length);
+
+        if (used + (size ? size : 1) >= PHU_IFNAME_SIZE)
+            break;
+        if (size)
+            memcpy(name + used, text, size);
+        else
+            name[used] = '?';
+        used += size ? size : 1;
+        text += size ? size : 1;
+        length -= size ? size : 1;
+    }
+    name[used] = '\0';
+}
+
+static bool take_scalar(struct phu_ifmib *ifmib, enum column column,
+                        const struct phu_varbind *varbind)
+{
+    struct phu_uptime *uptime = &ifmib->uptime;
+
+    if (column == ENGINE_TIME) {
+        if (varbind->kind != PHU_VARBIND_INTEGER || varbind->number > INT32_MAX)
+            return false;
+        uptime->has_engine_s = true;
+        uptime->at_ns = ifmib->now_ns;
+        uptime->engine_s = (int64_t)varbind->number;
+        return true;
+    }
+    if (varbind->kind != PHU_VARBIND_TICKS)
+        return false;
+    /* Half the range tells "earlier" from "wrapped while we walked". */
+    if (uptime->has_ticks && (uint32_t)varbind->number - uptime->ticks > UINT32_MAX / 2)
+        ifmib->has_restarted = true;
+    uptime->ticks = (uint32_t)varbind->number;
+    uptime->has_ticks = true;
+    uptime->at_ns = ifmib->now_ns;
+    return true;
+}
+
+static bool is_amount(const struct phu_varbind *varbind)
+{
+    return varbind->kind == PHU_VARBIND_GAUGE ||
+           (varbind->kind == PHU_VARBIND_INTEGER && varbind->number <= INT64_MAX);
+}
+
+static bool take_speed(struct phu_ifmib_row *row, enum column column,
+                       const struct phu_varbind *varbind)
+{
+    if (!is_amount(varbind))
+        return false;
+    /* ifSpeed is 2^32-1 where it cannot say more; ifHighSpeed, in Mbit/s, is then the truth. */
+    if (column == HIGH_SPEED && varbind->number)
+        row->speed_bps = varbind->number * 1000000;
+    else if (column == SPEED && !row->speed_bps && varbind->number != UINT32_MAX)
+        row->speed_bps = varbind->number;
+    return true;
+}
+
+static bool take_status(uint8_t *status, const struct phu_varbind *varbind)
+{
+    if (varbind->kind != PHU_VARBIND_INTEGER || varbind->number < 1 || varbind->number > 7)
+        return false;
+    *status = (uint8_t)varbind->number;
+    return true;
+}
+
+/* The width is that on the wire: some devices put 32-bit counters into the 64-bit columns. */
+static bool take_counter(struct phu_ifmib *ifmib, struct phu_ifmib_row *row, unsigned counter,
+                         const struct phu_varbind *varbind)
+{
+    uint8_t bits = varbind->kind == PHU_VARBIND_COUNTER64   ? 64
+                   : varbind->kind == PHU_VARBIND_COUNTER32 ? 32
+                                                            : 0;
+
+    if (bits == 0)
+        return false;
+    if (row->bits[counter] >= bits)
+        return true;
+    if (!row->at_ns)
+        row->at_ns = ifmib->now_ns;
+    row->bits[counter] = bits;
+    row->value[counter] = varbind->number;
+    return true;
+}
+
+static bool take_cell(struct phu_ifmib *ifmib, struct phu_ifmib_row *row, unsigned column,
+                      const struct phu_varbind *varbind)
+{
+    switch (column) {
+    case NAME:
+    case DESCR:
+        if (varbind->kind != PHU_VARBIND_TEXT)
+            return false;
+        if (!row->name[0])
+            phu_ifname_clean(varbind->text, varbind->text_length, row->name);
+        return true;
+    case ADMIN:
+        return take_status(&row->admin, varbind);
+    case OPER:
+        return take_status(&row->oper, varbind);
+    case SPEED:
+    case HIGH_SPEED:
+        return take_speed(row, column, varbind);
+    case DISCONTINUITY:
+        if (varbind->kind != PHU_VARBIND_TICKS)
+            return false;
+        row->discontinuity = (uint32_t)varbind->number;
+        row->has_discontinuity = true;
+        return true;
+    default: /* not an enum of states: counters in their two sets */
+        return take_counter(ifmib, row, (column - HIGH) % PHU_IF_COUNTERS, varbind);
+    }
+}
+
+void phu_ifmib_cell(void *arg, unsigned column, uint32_t index, const struct phu_varbind *varbind)
+{
+    struct phu_ifmib *ifmib = arg;
+    struct phu_ifmib_row *row;
+    bool is_right;
+
+    if (column == UPTIME || column == ENGINE_TIME) {
+        is_right = take_scalar(ifmib, column, varbind);
+    } else {
+        row = row_of(ifmib, index);
+        if (!row)
+            return;
+        is_right = take_cell(ifmib, row, column, varbind);
+    }
+    ifmib->wrong_types += !is_right;
+}
+
+/* -- The plan -------------------------------------------------------------------------------- */
+
+static void add(struct phu_walk *walk, unsigned column)
+{
+    phu_walk_add(walk, column, &prefixes[column]);
+}
+
+static void add_low(struct phu_walk *walk)
+{
+    for (unsigned i = 0; i < PHU_IF_IN_ERRORS; i++)
+        add(walk, LOW + i);
+}
+
+void phu_ifmib_plan(struct phu_walk *walk, const struct phu_ifmib_habits *habits)
+{
+    bool has_high = walk->limits.is_bulk && !habits->lacks_high;
+
+    phu_walk_add_scalar(walk, UPTIME, &prefixes[UPTIME], true);
+    phu_walk_add_scalar(walk, ENGINE_TIME, &prefixes[ENGINE_TIME], false);
+    add(walk, habits->lacks_names ? DESCR : NAME);
+    for (unsigned i = 0; i < PHU_IF_IN_ERRORS && has_high; i++)
+        add(walk, HIGH + i);
+    if (!has_high || habits->needs_low)
+        add_low(walk);
+    for (unsigned i = PHU_IF_IN_ERRORS; i < PHU_IF_COUNTERS; i++)
+        add(walk, HIGH + i);
+    add(walk, ADMIN);
+    add(walk, OPER);
+    add(walk, HIGH_SPEED);
+    add(walk, DISCONTINUITY);
+    if (habits->needs_speed)
+        add(walk, SPEED);
+}
+
+struct needs {
+    bool name, low, speed;
+    size_t with_high; /* rows with a 64-bit counter */
+};
+
+static void look_for_needs(const struct phu_ifmib *ifmib, const char *patterns, struct needs *needs)
+{
+    for (size_t i = 0; i < ifmib->row_count; i++) {
+        const struct phu_ifmib_row *row = &ifmib->rows[i];
+
+        needs->with_high += row->bits[PHU_IF_IN_OCTETS] == 64;
+        if (!row->name[0])
+            needs->name = true;
+        else if (!phu_patterns_match(patterns, row->name))
+            continue;
+        needs->low |= row->bits[PHU_IF_IN_OCTETS] == 0;
+        needs->speed |= row->speed_bps == 0;
+    }
+}
+
+bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char *patterns,
+                      struct phu_ifmib_habits *habits)
+{
+    struct needs needs = {0};
+    unsigned columns = walk->column_count;
+
+    look_for_needs(ifmib, patterns, &needs);
+    if (needs.name)
+        add(walk, DESCR);
+    if (needs.low)
+        add_low(walk);
+    if (needs.speed)
+        add(walk, SPEED);
+    if (walk->column_count > columns)
+        return true;
+    habits->rows = (unsigned)ifmib->row_count;
+    habits->lacks_names = phu_walk_has(walk, DESCR) && !phu_walk_cells(walk, NAME);
+    habits->needs_low = phu_walk_has(walk, LOW + PHU_IF_IN_OCTETS);
+    habits->lacks_high = ifmib->row_count > 0 && needs.with_high == 0;
+    habits->needs_speed = phu_walk_has(walk, SPEED);
+    return false;
+}
