@@ -1,0 +1,803 @@
+/* One device, and what a poll of it goes through:
+ *
+ *   wait for a place -> read the credential -> resolve the name -> (version 3: who are you?)
+ *   -> walk the interfaces -> report
+ *
+ * What lasts from poll to poll is small: the user at the device's engine, habits, and the baselines
+ * of its interfaces. Everything a poll needs besides is a `work`, of which there are as many as
+ * polls in flight. A poll ends in exactly one verdict, at the latest at its deadline, and what was
+ * read until then is kept.
+ *
+ * Version 3: an engine that was known and no longer answers may have been swapped or re-flashed,
+ * and net-snmp drops its reports unseen. So after a timeout the engine is forgotten and asked for
+ * again, once in a poll. A device that says who it is but not a word more has other secrets than
+ * ours.
+ */
+#include "snmp.h"
+
+#include "interfaces.h"
+#include "session.h"
+#include "usm.h"
+
+#include "phusong/log.h"
+#include "phusong/resolve.h"
+#include "phusong/sched.h"
+#include "phusong/sink.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* After so many polls a device is asked afresh for what it lacked. */
+#define HABITS_POLLS 100
+
+/* More rows than this and their memory is not kept for the next poll. */
+#define SPARE_ROWS_MAX 1024
+
+struct phu_snmp_work {
+    struct phu_snmp_work *next; /* among the spare ones */
+    struct phu_session *session;
+    struct phu_session_counts counts; /* of sessions already closed */
+    struct phu_walk walk;
+    struct phu_ifmib ifmib;
+    struct phu_resolve *resolve;
+    struct sockaddr_storage address;
+    bool is_discovering, has_discovered;
+    unsigned answers, varbinds;
+    int64_t first_response_ns;
+};
+
+struct phu_snmp_device {
+    struct phu_snmp *snmp;
+    struct phu_check_spec spec;
+    struct phu_snmp_device *next_waiting;
+    struct phu_snmp_work *work; /* while polling */
+    struct phu_timer timer;     /* deadline */
+    struct phu_mono started;
+    bool is_waiting;
+    struct phu_secret *secret;
+    struct phu_usm_user *user; /* NULL until the engine is known */
+    bool has_answered_user;    /* this user has been accepted */
+    enum phu_result last_result;
+    unsigned polls_since_habits, repetitions;
+    struct phu_ifmib_habits habits;
+    struct phu_uptime uptime;
+    struct phu_interfaces interfaces;
+};
+
+static void begin(struct phu_snmp_device *device);
+static void finish(struct phu_snmp_device *device, enum phu_result result, const char *why);
+
+/* -- Work ------------------------------------------------------------------------------------ */
+
+static struct phu_snmp_work *take_work(struct phu_snmp *snmp)
+{
+    struct phu_snmp_work *work = snmp->spare;
+
+    if (work) {
+        struct phu_ifmib ifmib = work->ifmib;
+
+        snmp->spare = work->next;
+        *work = (struct phu_snmp_work){.ifmib = ifmib};
+    } else {
+        work = calloc(1, sizeof *work);
+        if (!work)
+            abort();
+    }
+    phu_ifmib_reset(&work->ifmib, (size_t)snmp->options->max_interfaces);
+    snmp->in_flight++;
+    return work;
+}
+
+static void end_session(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    const struct phu_session_counts *counts;
+
+    if (!work->session)
+        return;
+    counts = phu_session_counts(work->session);
+    work->counts.sent += counts->sent;
+    work->counts.timeouts += counts->timeouts;
+    work->counts.ignored += counts->ignored;
+    phu_session_close(work->session);
+    work->session = NULL;
+    if (device->user)
+        phu_usm_delist(device->user);
+}
+
+static void give_work(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    struct phu_snmp *snmp = device->snmp;
+
+    if (!work)
+        return;
+    end_session(device);
+    phu_resolve_cancel(work->resolve);
+    if (work->ifmib.row_capacity > SPARE_ROWS_MAX)
+        phu_ifmib_fini(&work->ifmib);
+    device->work = NULL;
+    work->next = snmp->spare;
+    snmp->spare = work;
+    snmp->in_flight--;
+}
+
+void phu_snmp_work_free_spare(struct phu_snmp *snmp)
+{
+    while (snmp->spare) {
+        struct phu_snmp_work *work = snmp->spare;
+
+        snmp->spare = work->next;
+        phu_ifmib_fini(&work->ifmib);
+        free(work);
+    }
+}
+
+/* -- Waiting for a place --------------------------------------------------------------------- */
+
+static void enqueue(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+
+    device->is_waiting = true;
+    device->next_waiting = NULL;
+    *snmp->last_waiting = device;
+    snmp->last_waiting = &device->next_waiting;
+    snmp->waiting++;
+}
+
+static void dequeue(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+    struct phu_snmp_device **link = &snmp->first_waiting;
+
+    if (!device->is_waiting)
+        return;
+    while (*link != device)
+        link = &(*link)->next_waiting;
+    *link = device->next_waiting;
+    if (!*link)
+        snmp->last_waiting = link;
+    device->is_waiting = false;
+    snmp->waiting--;
+}
+
+/* Later, or a row of devices that fail at once would recurse through each other. */
+static void begin_next(struct phu_snmp *snmp)
+{
+    if (snmp->first_waiting)
+        phu_timer_after(snmp->env.sched, &snmp->free_place, 0);
+}
+
+void phu_snmp_begin_waiting(struct phu_timer *timer)
+{
+    struct phu_snmp *snmp = phu_container_of(timer, struct phu_snmp, free_place);
+
+    while (snmp->first_waiting && snmp->in_flight < snmp->options->concurrency) {
+        struct phu_snmp_device *device = snmp->first_waiting;
+
+        dequeue(device);
+        begin(device);
+    }
+}
+
+/* -- Reporting ------------------------------------------------------------------------------- */
+
+struct reporting {
+    struct phu_snmp_device *device;
+    struct phu_mono completed;
+};
+
+static void add(struct phu_value *values, size_t *count, unsigned metric, int64_t value)
+{
+    values[(*count)++] = (struct phu_value){.metric = metric, .i = value};
+}
+
+static void add_count(struct phu_value *values, size_t *count, unsigned metric, int64_t value)
+{
+    if (value)
+        add(values, count, metric, value);
+}
+
+static void put_row(void *arg, const struct phu_interface_report *report)
+{
+    struct reporting *reporting = arg;
+    const struct phu_snmp_device *device = reporting->device;
+    const struct phu_ifmib_row *row = report->reading;
+    struct phu_value values[PHU_SNMP_METRICS];
+    size_t count = 0;
+
+    for (unsigned i = 0; i < PHU_IF_COUNTERS; i++) {
+        if (report->known & 1U << i)
+            add(values, &count, PHU_SNMP_IF_COUNTERS + i, report->growth[i]);
+    }
+    add_count(values, &count, PHU_SNMP_IF_COVERED_MS,
+              (report->covered_ns + PHU_NS_PER_MS / 2) / PHU_NS_PER_MS);
+    add(values, &count, PHU_SNMP_IF_POLLS, 1);
+    add_count(values, &count, PHU_SNMP_IF_OPER_UP, row->oper == PHU_IF_STATUS_UP);
+    add_count(values, &count, PHU_SNMP_IF_ADMIN_UP, row->admin == PHU_IF_STATUS_UP);
+    if (row->speed_bps && row->speed_bps <= INT64_MAX / 1000)
+        add(values, &count, PHU_SNMP_IF_SPEED_BPS, (int64_t)row->speed_bps);
+    add_count(values, &count, PHU_SNMP_IF_RESETS, report->was_reset);
+    add_count(values, &count, PHU_SNMP_IF_AMBIGUOUS, report->is_ambiguous);
+    phu_sink_put(device->snmp->env.sink,
+                 &(struct phu_observation){.check = device->spec.check,
+                                           .row = report->row,
+                                           .result = PHU_RESULT_OK,
+                                           .started = device->started,
+                                           .completed = reporting->completed,
+                                           .values = values,
+                                           .value_count = count});
+}
+
+static int find_row(void *arg, const char *name, uint32_t *row)
+{
+    const struct reporting *reporting = arg;
+    const struct phu_snmp_device *device = reporting->device;
+
+    return phu_sink_row(device->snmp->env.sink, device->spec.check, "interface", name, row);
+}
+
+static enum phu_uptime_verdict judge_uptime(struct phu_snmp_device *device)
+{
+    const struct phu_ifmib *ifmib = &device->work->ifmib;
+    enum phu_uptime_verdict verdict = phu_uptime_judge(&device->uptime, &ifmib->uptime);
+
+    if (ifmib->has_restarted)
+        verdict = PHU_UPTIME_RESTARTED;
+    if (ifmib->uptime.has_ticks || ifmib->uptime.has_engine_s)
+        device->uptime = ifmib->uptime;
+    if (verdict == PHU_UPTIME_RESTARTED) {
+        unsigned rows = device->habits.rows;
+
+        device->habits = (struct phu_ifmib_habits){.rows = rows};
+        phu_log_info("snmp", "device has restarted", "device=%s uptime_s=%" PRIu32, device->spec.id,
+                     ifmib->uptime.ticks / 100);
+    }
+    return verdict;
+}
+
+static void put_rows(struct phu_snmp_device *device, bool is_complete,
+                     enum phu_uptime_verdict uptime)
+{
+    struct reporting reporting = {device, phu_sched_now(device->snmp->env.sched)};
+    struct phu_interfaces_terms terms = {.patterns = device->spec.rows ? device->spec.rows : "",
+                                         .uptime = uptime,
+                                         .is_complete = is_complete,
+                                         .row = find_row,
+                                         .report = put_row,
+                                         .arg = &reporting};
+
+    /* Rows of a device that restarted while it was read are of two lives. */
+    if (device->work->ifmib.has_restarted)
+        phu_interfaces_reset(&device->interfaces);
+    else
+        device->snmp->rows_refused +=
+            phu_interfaces_apply(&device->interfaces, &device->work->ifmib, &terms);
+}
+
+static unsigned bad_answers(const struct phu_snmp_work *work)
+{
+    const struct phu_walk_faults *faults = &work->walk.faults;
+
+    return faults->backwards + faults->misfits + faults->surplus + faults->refusals +
+           faults->stalls + work->ifmib.wrong_types + work->counts.ignored;
+}
+
+static void put_verdict(struct phu_snmp_device *device, const struct phu_observation *verdict,
+                        bool has_restarted)
+{
+    const struct phu_snmp_work *work = device->work;
+    struct phu_observation observation = *verdict;
+    struct phu_value values[PHU_SNMP_METRICS];
+    bool is_answered = verdict->result == PHU_RESULT_OK || verdict->result == PHU_RESULT_PARTIAL;
+    size_t count = 0;
+
+    add(values, &count, PHU_SNMP_POLLS, 1);
+    add_count(values, &count, PHU_SNMP_ANSWERED, is_answered);
+    add_count(values, &count, PHU_SNMP_PARTIAL, verdict->result == PHU_RESULT_PARTIAL);
+    add_count(values, &count, PHU_SNMP_AUTH_FAILURES, verdict->result == PHU_RESULT_AUTH);
+    add_count(values, &count, PHU_SNMP_RESTARTS, has_restarted);
+    if (work) {
+        add_count(values, &count, PHU_SNMP_PDUS, work->counts.sent);
+        add_count(values, &count, PHU_SNMP_VARBINDS, work->varbinds);
+        add_count(values, &count, PHU_SNMP_TIMEOUTS, work->counts.timeouts);
+        add_count(values, &count, PHU_SNMP_BAD_ANSWERS, bad_answers(work));
+    }
+    if (work && work->answers) {
+        add(values, &count, PHU_SNMP_RESPONSE_US, (work->first_response_ns + 500) / PHU_NS_PER_US);
+        add(values, &count, PHU_SNMP_DURATION_US,
+            phu_mono_since(verdict->completed, verdict->started) / PHU_NS_PER_US);
+    }
+    if (is_answered && work && work->ifmib.uptime.has_ticks)
+        add(values, &count, PHU_SNMP_UPTIME_S, work->ifmib.uptime.ticks / 100);
+    if (is_answered && work)
+        add(values, &count, PHU_SNMP_INTERFACES, (int64_t)device->interfaces.active_count);
+    observation.values = values;
+    observation.value_count = count;
+    give_work(device);
+    phu_sink_put(device->snmp->env.sink, &observation);
+}
+
+static const char *why_incomplete(const struct phu_snmp_work *work)
+{
+    const struct phu_walk_faults *faults = &work->walk.faults;
+
+    if (faults->overflows || work->ifmib.rows_over_limit)
+        return "more interfaces than max_interfaces; raise it";
+    if (work->ifmib.has_restarted)
+        return "the device restarted while it was read";
+    if (faults->backwards)
+        return "the device answers in circles (rows that go backwards)";
+    if (faults->misfits || work->ifmib.wrong_types)
+        return "the device answers with objects of the wrong shape";
+    if (faults->refusals || faults->stalls)
+        return "the device refused some columns";
+    return NULL;
+}
+
+static void log_change(struct phu_snmp_device *device, enum phu_result result, const char *why)
+{
+    if (result == device->last_result)
+        return;
+    if (result == PHU_RESULT_AUTH || result == PHU_RESULT_NOPERM ||
+        result == PHU_RESULT_LOCAL_ERROR || result == PHU_RESULT_MISMATCH)
+        phu_log_warn("snmp", "device cannot be polled",
+                     "device=%s address=%s credential=%s result=%s reason=\"%s\"", device->spec.id,
+                     device->spec.address, device->spec.credential, phu_result_name(result),
+                     why ? why : "");
+    else if (result == PHU_RESULT_PARTIAL)
+        phu_log_warn("snmp", "device answers only in part", "device=%s address=%s reason=\"%s\"",
+                     device->spec.id, device->spec.address, why ? why : "");
+    else
+        phu_log_info("snmp", "device", "device=%s result=%s", device->spec.id,
+                     phu_result_name(result));
+    device->last_result = result;
+}
+
+static void count_up(struct phu_snmp *snmp, const struct phu_snmp_work *work)
+{
+    snmp->pdus += work->counts.sent;
+    snmp->timeouts += work->counts.timeouts;
+    snmp->bad_answers += bad_answers(work);
+}
+
+/* The one end of every poll. */
+static void finish(struct phu_snmp_device *device, enum phu_result result, const char *why)
+{
+    struct phu_snmp *snmp = device->snmp;
+    struct phu_snmp_work *work = device->work;
+    enum phu_uptime_verdict uptime = PHU_UPTIME_UNKNOWN;
+    struct phu_observation verdict = {
+        .check = device->spec.check, .result = result, .started = device->started};
+
+    phu_timer_cancel(snmp->env.sched, &device->timer);
+    if (work) {
+        end_session(device);
+        if (work->answers) {
+            uptime = judge_uptime(device);
+            put_rows(device, result == PHU_RESULT_OK, uptime);
+        }
+        if (result == PHU_RESULT_OK && why_incomplete(work)) {
+            verdict.result = PHU_RESULT_PARTIAL;
+            why = why_incomplete(work);
+        }
+        count_up(snmp, work);
+    }
+    verdict.completed = phu_sched_now(snmp->env.sched);
+    log_change(device, verdict.result, why);
+    put_verdict(device, &verdict, uptime == PHU_UPTIME_RESTARTED);
+    begin_next(snmp);
+}
+
+/* -- Walking --------------------------------------------------------------------------------- */
+
+static void told(void *arg, const struct phu_session_news *news);
+
+static int start_session(struct phu_snmp_device *device)
+{
+    const struct phu_snmp_check_options *options = device->spec.options;
+    struct phu_snmp_work *work = device->work;
+    struct phu_session_config config = {.address = (const struct sockaddr *)&work->address,
+                                        .address_length = work->address.ss_family == AF_INET6
+                                                              ? sizeof(struct sockaddr_in6)
+                                                              : sizeof(struct sockaddr_in),
+                                        .secret = device->secret,
+                                        .user = device->user,
+                                        .timeout_ns = options->pdu_timeout_ns,
+                                        .retries = (int)options->retries,
+                                        .told = told,
+                                        .arg = device};
+    int error = device->user ? phu_usm_enlist(device->user) : 0;
+
+    if (error)
+        return error;
+    error = phu_session_open(device->snmp->shell, &config, &work->session);
+    if (error && device->user)
+        phu_usm_delist(device->user);
+    return error;
+}
+
+/* After a whole walk a little more is asked for at once, until no limit of our own is left. */
+static void relax(struct phu_snmp_device *device)
+{
+    const struct phu_snmp_check_options *options = device->spec.options;
+
+    if (device->repetitions && ++device->repetitions >= options->max_repetitions)
+        device->repetitions = 0;
+}
+
+static void ask_next(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    struct phu_walk_request request;
+
+    while (!phu_walk_next(&work->walk, &request)) {
+        if (!phu_ifmib_extend(&work->ifmib, &work->walk, device->spec.rows ? device->spec.rows : "",
+                              &device->habits)) {
+            bool is_blind = !work->ifmib.row_count && !work->ifmib.uptime.has_ticks;
+
+            relax(device);
+            finish(device, is_blind ? PHU_RESULT_MISMATCH : PHU_RESULT_OK,
+                   "it shows neither sysUpTime nor interfaces; check the view of this user or "
+                   "community");
+            return;
+        }
+    }
+    phu_session_ask(work->session, &request);
+}
+
+static void start_walk(struct phu_snmp_device *device)
+{
+    const struct phu_snmp_check_options *options = device->spec.options;
+    struct phu_walk_limits limits = {.is_bulk = device->secret->version != PHU_SNMP_V1,
+                                     .repetitions =
+                                         device->habits.rows ? device->habits.rows + 1 : 4,
+                                     .repetitions_max = (unsigned)options->max_repetitions,
+                                     .rows_max = (unsigned)device->snmp->options->max_interfaces};
+
+    /* The first question to a new user is a small one: when it is not answered, that is not because
+     * the answer was too large for the path. */
+    if (device->secret->version == PHU_SNMP_V3 && !device->has_answered_user)
+        limits.repetitions = 1;
+    if (device->repetitions && device->repetitions < limits.repetitions_max)
+        limits.repetitions_max = device->repetitions;
+    if (++device->polls_since_habits > HABITS_POLLS) {
+        device->habits = (struct phu_ifmib_habits){.rows = device->habits.rows};
+        device->polls_since_habits = 0;
+    }
+    phu_walk_init(&device->work->walk, &limits, phu_ifmib_cell, &device->work->ifmib);
+    phu_ifmib_plan(&device->work->walk, &device->habits);
+    ask_next(device);
+}
+
+/* Opens the conversation: with the walk, or with the question who is there. */
+static void converse(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    int error;
+
+    work->is_discovering = device->secret->version == PHU_SNMP_V3 && !device->user;
+    error = start_session(device);
+    if (error == -ENETUNREACH || error == -EHOSTUNREACH)
+        finish(device, PHU_RESULT_UNREACHABLE, "no route");
+    else if (error == -EBUSY)
+        finish(device, PHU_RESULT_LOCAL_ERROR,
+               "another device has the same engine ID and user name with another passphrase");
+    else if (error)
+        finish(device, PHU_RESULT_LOCAL_ERROR, strerror(-error));
+    else if (work->is_discovering)
+        phu_session_discover(work->session);
+    else
+        start_walk(device);
+}
+
+static void forget_engine(struct phu_snmp_device *device)
+{
+    end_session(device);
+    phu_usm_drop(device->snmp->usm, device->user);
+    device->user = NULL;
+    device->has_answered_user = false;
+}
+
+static void discover_again(struct phu_snmp_device *device)
+{
+    forget_engine(device);
+    converse(device);
+}
+
+static void discovered(struct phu_snmp_device *device)
+{
+    uint8_t engine[PHU_ENGINE_ID_MAX];
+    size_t length;
+    const uint8_t *told_engine = phu_session_engine(device->work->session, &length);
+
+    memcpy(engine, told_engine, length);
+    device->work->has_discovered = true;
+    end_session(device);
+    if (length == 0)
+        finish(device, PHU_RESULT_MISMATCH, "it answers version 3 without an engine ID");
+    else if (phu_usm_take(device->snmp->usm, engine, length, device->secret, device->spec.id,
+                          &device->user) < 0)
+        finish(device, PHU_RESULT_LOCAL_ERROR, "net-snmp cannot make keys for this credential");
+    else
+        converse(device);
+}
+
+static const char *why_refused(enum phu_session_report report)
+{
+    switch (report) {
+    case PHU_REPORT_UNKNOWN_USER:
+        return "the device does not know this user";
+    case PHU_REPORT_WRONG_DIGEST:
+        return "wrong authentication passphrase or protocol";
+    case PHU_REPORT_DECRYPTION:
+        return "wrong privacy passphrase or protocol";
+    case PHU_REPORT_LEVEL:
+        return "the device knows the user, but not with this auth and privacy";
+    case PHU_REPORT_UNKNOWN_ENGINE:
+        return "the device keeps changing its engine ID";
+    case PHU_REPORT_TIME_WINDOW:
+        return "the device's SNMP clock does not keep step; is its engine ID used twice?";
+    case PHU_REPORT_CONTEXT:
+        return "the device does not know this context";
+    case PHU_REPORT_OTHER:
+        return "the device refused the message";
+    }
+    return "";
+}
+
+/* The next poll begins by asking who is there: the device may have been swapped. */
+static void refuse(struct phu_snmp_device *device, const char *why)
+{
+    forget_engine(device);
+    finish(device, PHU_RESULT_AUTH, why);
+}
+
+static void reported(struct phu_snmp_device *device, const struct phu_session_news *news)
+{
+    if (device->work->is_discovering)
+        discovered(device);
+    else if (news->report == PHU_REPORT_UNKNOWN_ENGINE && !device->work->has_discovered)
+        discover_again(device);
+    else
+        refuse(device, why_refused(news->report));
+}
+
+static enum phu_result result_of(enum phu_session_event event)
+{
+    switch (event) {
+    case PHU_SESSION_REFUSED:
+        return PHU_RESULT_REFUSED;
+    case PHU_SESSION_UNREACHABLE:
+        return PHU_RESULT_UNREACHABLE;
+    case PHU_SESSION_FAILED:
+        return PHU_RESULT_LOCAL_ERROR;
+    case PHU_SESSION_TIMEOUT:
+    case PHU_SESSION_ANSWER:
+    case PHU_SESSION_REPORT:
+        return PHU_RESULT_TIMEOUT;
+    }
+    return PHU_RESULT_TIMEOUT;
+}
+
+/* No more is to be had in this poll. */
+static void give_up(struct phu_snmp_device *device, enum phu_session_event event, const char *why)
+{
+    struct phu_snmp_work *work = device->work;
+
+    if (work->answers) {
+        /* Large answers are the first that a bad path loses. */
+        device->repetitions = work->walk.repetitions > 1 ? work->walk.repetitions / 2 : 1;
+        finish(device, PHU_RESULT_PARTIAL, why ? why : "it stopped answering half-way");
+    } else {
+        finish(device, result_of(event), why);
+    }
+}
+
+static void timed_out(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+
+    if (device->user && !work->has_discovered && !work->answers)
+        discover_again(device);
+    else if (device->user && !device->has_answered_user)
+        refuse(device, "the device says who it is but does not answer this user; most likely the "
+                       "privacy passphrase, its protocol or the context is wrong");
+    else
+        give_up(device, PHU_SESSION_TIMEOUT, NULL);
+}
+
+/* errStatus of RFC 3416. */
+enum {
+    STATUS_TOO_BIG = 1,
+    STATUS_NO_SUCH_NAME = 2,
+    STATUS_NO_ACCESS = 6,
+    STATUS_AUTHORIZATION = 16,
+};
+
+static void answered(struct phu_snmp_device *device, const struct phu_session_news *news)
+{
+    struct phu_snmp_work *work = device->work;
+
+    if (work->is_discovering) {
+        finish(device, PHU_RESULT_MISMATCH, "it answers version 3 without authentication");
+        return;
+    }
+    if (news->error_status == STATUS_AUTHORIZATION || news->error_status == STATUS_NO_ACCESS) {
+        refuse(device, "the device denies access to this user or community");
+        return;
+    }
+    if (work->answers++ == 0)
+        work->first_response_ns = news->response_ns;
+    device->has_answered_user = true;
+    work->varbinds += (unsigned)news->count;
+    work->ifmib.now_ns = news->at_ns;
+    if (news->error_status == 0)
+        phu_walk_answer(&work->walk, news->varbinds, news->count);
+    else
+        phu_walk_error(&work->walk,
+                       news->error_status == STATUS_TOO_BIG        ? PHU_WALK_TOO_BIG
+                       : news->error_status == STATUS_NO_SUCH_NAME ? PHU_WALK_NO_SUCH_NAME
+                                                                   : PHU_WALK_REFUSED,
+                       news->error_index);
+    ask_next(device);
+}
+
+static void told(void *arg, const struct phu_session_news *news)
+{
+    struct phu_snmp_device *device = arg;
+
+    switch (news->event) {
+    case PHU_SESSION_ANSWER:
+        answered(device, news);
+        return;
+    case PHU_SESSION_REPORT:
+        reported(device, news);
+        return;
+    case PHU_SESSION_TIMEOUT:
+        timed_out(device);
+        return;
+    case PHU_SESSION_REFUSED:
+    case PHU_SESSION_UNREACHABLE:
+    case PHU_SESSION_FAILED:
+        give_up(device, news->event, news->error ? strerror(-news->error) : NULL);
+        return;
+    }
+}
+
+/* -- Beginning ------------------------------------------------------------------------------- */
+
+static void set_port(struct phu_snmp_device *device)
+{
+    const struct phu_snmp_check_options *options = device->spec.options;
+    struct sockaddr_storage *address = &device->work->address;
+
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)options->port);
+    else
+        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)options->port);
+}
+
+static void resolved(void *arg, int status, const struct sockaddr_storage *addresses, size_t count)
+{
+    struct phu_snmp_device *device = arg;
+
+    device->work->resolve = NULL;
+    if (status < 0 || count == 0) {
+        finish(device, PHU_RESULT_DNS, "the name does not resolve");
+        return;
+    }
+    device->work->address = addresses[0];
+    set_port(device);
+    converse(device);
+}
+
+static void locate(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+    int error;
+
+    if (phu_address_parse(device->spec.address, &device->work->address) == 0) {
+        set_port(device);
+        converse(device);
+        return;
+    }
+    error = snmp->env.resolver ? phu_resolve_start(snmp->env.resolver, device->spec.address,
+                                                   AF_UNSPEC, device->spec.timeout_ns, resolved,
+                                                   device, &device->work->resolve)
+                               : -ENOENT;
+    if (error)
+        finish(device, PHU_RESULT_DNS, strerror(-error));
+}
+
+/* The secret may be put right while we run; until then every poll tries again. */
+static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
+{
+    const struct phu_collector_env *env = &device->snmp->env;
+    const struct phu_credential *credential;
+
+    if (device->secret)
+        return true;
+    why[0] = '\0';
+    credential =
+        env->credential ? env->credential(env->credential_arg, device->spec.credential) : NULL;
+    if (!credential) {
+        snprintf(why, size, "no credential `%s`; name one of section credentials in devices.csv",
+                 device->spec.credential ? device->spec.credential : "");
+        return false;
+    }
+    return phu_secrets_take(&device->snmp->secrets, credential, &device->secret, why, size) == 0;
+}
+
+static void begin(struct phu_snmp_device *device)
+{
+    char why[256];
+
+    device->work = take_work(device->snmp);
+    if (!has_secret(device, why, sizeof why))
+        finish(device, PHU_RESULT_NOPERM, why);
+    else
+        locate(device);
+}
+
+static void on_deadline(struct phu_timer *timer)
+{
+    struct phu_snmp_device *device = phu_container_of(timer, struct phu_snmp_device, timer);
+
+    if (device->is_waiting) {
+        dequeue(device);
+        finish(device, PHU_RESULT_SKIPPED, "no place was free; raise concurrency or the interval");
+        return;
+    }
+    if (!device->work) { /* the poll was only just asked for */
+        phu_timer_after(device->snmp->env.sched, &device->timer, device->spec.timeout_ns);
+        if (device->snmp->in_flight < device->snmp->options->concurrency)
+            begin(device);
+        else
+            enqueue(device);
+        return;
+    }
+    /* A changed engine ID looks like silence: next time, begin by asking for it. */
+    if (device->user && !device->work->answers && !device->work->has_discovered)
+        forget_engine(device);
+    give_up(device, PHU_SESSION_TIMEOUT, "the time for this device ran out");
+}
+
+/* -- Its life -------------------------------------------------------------------------------- */
+
+struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
+                                            const struct phu_check_spec *spec)
+{
+    struct phu_snmp_device *device = calloc(1, sizeof *device);
+
+    if (!device)
+        return NULL;
+    device->snmp = snmp;
+    device->spec = *spec;
+    phu_timer_init(&device->timer, on_deadline);
+    return device;
+}
+
+void phu_snmp_device_free(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+
+    phu_timer_cancel(snmp->env.sched, &device->timer);
+    dequeue(device);
+    give_work(device);
+    phu_usm_drop(snmp->usm, device->user);
+    phu_secrets_drop(&snmp->secrets, device->secret);
+    phu_interfaces_fini(&device->interfaces);
+    free(device);
+    begin_next(snmp);
+}
+
+void phu_snmp_device_poll(struct phu_snmp_device *device)
+{
+    device->started = phu_sched_now(device->snmp->env.sched);
+    phu_timer_after(device->snmp->env.sched, &device->timer, 0);
+}

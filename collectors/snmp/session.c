@@ -1,0 +1,588 @@
+/* One conversation with one device. See session.h.
+ *
+ * How net-snmp is kept from blocking and from surprising: it never sees the socket. Its transport
+ * is three functions of ours; f_recv hands over the datagram that was just read, f_send sends and
+ * always claims success (a failed sending leaves net-snmp's list of requests in disorder). Its
+ * callback only notes what happened; the news are told after the library has returned, so whoever
+ * hears them may close the session. The flag DONT_PROBE is set again after opening, because
+ * opening clears it and the library would otherwise look for the engine synchronously.
+ */
+#include "session.h"
+
+#include "phusong/log.h"
+#include "phusong/sched.h"
+#include "secret.h"
+#include "usm.h"
+
+#include <net-snmp/net-snmp-config.h>
+
+#include <net-snmp/library/large_fd_set.h>
+#include <net-snmp/net-snmp-includes.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VARBINDS_MAX 4096
+#define DATAGRAM_MAX 65536
+#define DATAGRAMS_PER_WAKEUP 8
+
+/* net-snmp compares with its own reading of the clock, the wheel has ticks: ask a little later. */
+#define TIMER_MARGIN_NS (2 * PHU_NS_PER_MS)
+
+/* What net-snmp believes to be the descriptor; it only looks it up in a set. */
+#define STAND_IN_FD 0
+
+struct phu_session_shell {
+    struct phu_sched *sched;
+    netsnmp_large_fd_set ready;
+    struct phu_varbind varbinds[VARBINDS_MAX];
+    u_char datagram[DATAGRAM_MAX];
+};
+
+struct phu_session {
+    struct phu_session_shell *shell;
+    struct phu_session_config config;
+    void *handle; /* net-snmp's */
+    int fd;
+    struct phu_watch *watch;
+    struct phu_timer timer;
+    bool is_asking, has_news;
+    struct phu_session_news news;
+    netsnmp_variable_list *answer; /* what news.varbinds points into */
+    int datagram_length;
+    int64_t arrived_ns, sent_ns;
+    int send_error;
+    uint8_t engine[PHU_ENGINE_ID_MAX];
+    size_t engine_length;
+    struct phu_session_counts counts;
+};
+
+const struct phu_session_counts *phu_session_counts(const struct phu_session *session)
+{
+    return &session->counts;
+}
+
+const uint8_t *phu_session_engine(const struct phu_session *session, size_t *length)
+{
+    *length = session->engine_length;
+    return session->engine;
+}
+
+/* -- Shell ----------------------------------------------------------------------------------- */
+
+int phu_session_shell_new(struct phu_sched *sched, struct phu_session_shell **out)
+{
+    struct phu_session_shell *shell = calloc(1, sizeof *shell);
+
+    if (!shell)
+        return -ENOMEM;
+    shell->sched = sched;
+    netsnmp_large_fd_set_init(&shell->ready, STAND_IN_FD + 1);
+    *out = shell;
+    return 0;
+}
+
+void phu_session_shell_free(struct phu_session_shell *shell)
+{
+    if (!shell)
+        return;
+    netsnmp_large_fd_set_cleanup(&shell->ready);
+    free(shell);
+}
+
+/* -- News ------------------------------------------------------------------------------------ */
+
+static void note(struct phu_session *session, enum phu_session_event event)
+{
+    if (session->has_news || !session->is_asking)
+        return;
+    session->has_news = true;
+    session->news = (struct phu_session_news){.event = event,
+                                              .response_ns = session->arrived_ns - session->sent_ns,
+                                              .at_ns = session->arrived_ns};
+}
+
+static void free_answer(struct phu_session *session)
+{
+    snmp_free_varbind(session->answer);
+    session->answer = NULL;
+}
+
+/* Tells; the session may be gone afterwards. */
+static void tell(struct phu_session *session)
+{
+    struct phu_session_news news = session->news;
+    netsnmp_variable_list *answer = session->answer;
+
+    session->has_news = false;
+    session->is_asking = false;
+    session->answer = NULL;
+    phu_timer_cancel(session->shell->sched, &session->timer);
+    session->config.told(session->config.arg, &news);
+    snmp_free_varbind(answer);
+}
+
+static void tell_soon(struct phu_session *session, enum phu_session_event event, int error)
+{
+    note(session, event);
+    session->news.error = error;
+    phu_timer_after(session->shell->sched, &session->timer, 0);
+}
+
+static enum phu_session_event event_of(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return PHU_SESSION_REFUSED;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+        return PHU_SESSION_UNREACHABLE;
+    default: /* any other errno */
+        return PHU_SESSION_FAILED;
+    }
+}
+
+/* -- What net-snmp reports ------------------------------------------------------------------- */
+
+static void convert(struct phu_varbind *to, const netsnmp_variable_list *from)
+{
+    *to = (struct phu_varbind){.oid = from->name, .oid_length = from->name_length};
+    switch (from->type) {
+    case ASN_INTEGER:
+        to->kind = PHU_VARBIND_INTEGER;
+        to->number = (uint64_t)*from->val.integer;
+        return;
+    case ASN_COUNTER:
+    case ASN_GAUGE:
+    case ASN_TIMETICKS:
+        to->kind = from->type == ASN_COUNTER ? PHU_VARBIND_COUNTER32
+                   : from->type == ASN_GAUGE ? PHU_VARBIND_GAUGE
+                                             : PHU_VARBIND_TICKS;
+        to->number = (uint64_t)*from->val.integer & UINT32_MAX;
+        return;
+    case ASN_COUNTER64:
+        to->kind = PHU_VARBIND_COUNTER64;
+        to->number = (uint64_t)(from->val.counter64->high & UINT32_MAX) << 32 |
+                     (from->val.counter64->low & UINT32_MAX);
+        return;
+    case ASN_OCTET_STR:
+        to->kind = PHU_VARBIND_TEXT;
+        to->text = from->val.string;
+        to->text_length = from->val_len;
+        return;
+    case SNMP_NOSUCHOBJECT:
+    case SNMP_NOSUCHINSTANCE:
+        to->kind = PHU_VARBIND_MISSING;
+        return;
+    case SNMP_ENDOFMIBVIEW:
+        to->kind = PHU_VARBIND_END;
+        return;
+    default: /* whatever the device invents */
+        to->kind = PHU_VARBIND_OTHER;
+    }
+}
+
+static void note_answer(struct phu_session *session, netsnmp_pdu *pdu)
+{
+    size_t count = 0;
+
+    note(session, PHU_SESSION_ANSWER);
+    session->answer = pdu->variables; /* the library frees the rest */
+    pdu->variables = NULL;
+    for (const netsnmp_variable_list *at = session->answer; at && count < VARBINDS_MAX;
+         at = at->next_variable)
+        convert(&session->shell->varbinds[count++], at);
+    session->news.varbinds = session->shell->varbinds;
+    session->news.count = count;
+    session->news.error_status = pdu->errstat;
+    session->news.error_index = pdu->errindex > 0 ? (size_t)pdu->errindex : 0;
+}
+
+static enum phu_session_report report_of(int type)
+{
+    switch (type) {
+    case SNMPERR_UNKNOWN_USER_NAME:
+        return PHU_REPORT_UNKNOWN_USER;
+    case SNMPERR_AUTHENTICATION_FAILURE:
+        return PHU_REPORT_WRONG_DIGEST;
+    case SNMPERR_DECRYPTION_ERR:
+        return PHU_REPORT_DECRYPTION;
+    case SNMPERR_UNSUPPORTED_SEC_LEVEL:
+        return PHU_REPORT_LEVEL;
+    case SNMPERR_UNKNOWN_ENG_ID:
+        return PHU_REPORT_UNKNOWN_ENGINE;
+    case SNMPERR_NOT_IN_TIME_WINDOW:
+        return PHU_REPORT_TIME_WINDOW;
+    case SNMPERR_BAD_CONTEXT:
+        return PHU_REPORT_CONTEXT;
+    default: /* the library's numbers */
+        return PHU_REPORT_OTHER;
+    }
+}
+
+static void note_report(struct phu_session *session, netsnmp_pdu *pdu)
+{
+    int type = snmpv3_get_report_type(pdu);
+
+    note(session, PHU_SESSION_REPORT);
+    session->news.report = report_of(type);
+    if (pdu->securityEngineIDLen > 0 && pdu->securityEngineIDLen <= PHU_ENGINE_ID_MAX) {
+        memcpy(session->engine, pdu->securityEngineID, pdu->securityEngineIDLen);
+        session->engine_length = pdu->securityEngineIDLen;
+    }
+}
+
+static void restart_timer(struct phu_session *session)
+{
+    phu_timer_after(session->shell->sched, &session->timer,
+                    session->config.timeout_ns + TIMER_MARGIN_NS);
+}
+
+static int on_library(int operation, netsnmp_session *library, int id, netsnmp_pdu *pdu, void *arg)
+{
+    struct phu_session *session = arg;
+
+    (void)library;
+    (void)id;
+    switch (operation) {
+    case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
+        if (pdu->command == SNMP_MSG_RESPONSE)
+            note_answer(session, pdu);
+        /* A wrong clock is put right and the message repeated by the library, in the one way: when
+         * that is over, it calls again with a security error. */
+        else if (pdu->command == SNMP_MSG_REPORT &&
+                 snmpv3_get_report_type(pdu) != SNMPERR_NOT_IN_TIME_WINDOW)
+            note_report(session, pdu);
+        return 1;
+    case NETSNMP_CALLBACK_OP_TIMED_OUT:
+        session->counts.timeouts++;
+        note(session, PHU_SESSION_TIMEOUT);
+        return 1;
+    case NETSNMP_CALLBACK_OP_RESEND:
+        restart_timer(session);
+        return 1;
+    case NETSNMP_CALLBACK_OP_SEC_ERROR:
+        if (pdu->command == SNMP_MSG_REPORT)
+            note_report(session, pdu);
+        else
+            note(session, PHU_SESSION_FAILED);
+        return 1;
+    default: /* connections and disconnections, which datagrams have not */
+        note(session, PHU_SESSION_FAILED);
+        return 1;
+    }
+}
+
+/* -- Transport ------------------------------------------------------------------------------- */
+
+static int transport_recv(netsnmp_transport *transport, void *buffer, int size, void **opaque,
+                          int *opaque_length)
+{
+    struct phu_session *session = transport->data;
+    int length = session->datagram_length < size ? session->datagram_length : size;
+
+    *opaque = NULL;
+    *opaque_length = 0;
+    memcpy(buffer, session->shell->datagram, (size_t)length);
+    return length;
+}
+
+static int transport_send(netsnmp_transport *transport, const void *buffer, int size, void **opaque,
+                          int *opaque_length)
+{
+    struct phu_session *session = transport->data;
+
+    (void)opaque;
+    (void)opaque_length;
+    session->counts.sent++;
+    session->sent_ns = phu_sched_now(session->shell->sched).ns;
+    session->send_error = send(session->fd, buffer, (size_t)size, 0) < 0 ? errno : 0;
+    return size;
+}
+
+static int transport_close(netsnmp_transport *transport)
+{
+    transport->data = NULL; /* or the library would free it */
+    return 0;
+}
+
+static netsnmp_transport *make_transport(struct phu_session *session)
+{
+    netsnmp_transport *transport = calloc(1, sizeof *transport);
+
+    if (!transport)
+        return NULL;
+    transport->domain = netsnmpUDPDomain;
+    transport->domain_length = (int)netsnmpUDPDomain_len;
+    transport->data = session;
+    transport->sock = STAND_IN_FD;
+    transport->msgMaxSize = DATAGRAM_MAX - 29;
+    transport->f_recv = transport_recv;
+    transport->f_send = transport_send;
+    transport->f_close = transport_close;
+    return transport;
+}
+
+/* -- Receiving ------------------------------------------------------------------------------- */
+
+/* Since when has the datagram been waiting in the kernel? A busy loop is not the device's fault. */
+static int64_t waited_ns(struct msghdr *message)
+{
+    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
+        struct timespec stamp, now;
+        int64_t waited;
+
+        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&stamp, CMSG_DATA(at), sizeof stamp);
+        clock_gettime(CLOCK_REALTIME, &now);
+        waited = (now.tv_sec - stamp.tv_sec) * PHU_NS_PER_S + now.tv_nsec - stamp.tv_nsec;
+        return waited > 0 ? waited : 0;
+    }
+    return 0;
+}
+
+static ssize_t receive(struct phu_session *session)
+{
+    struct iovec part = {session->shell->datagram, DATAGRAM_MAX};
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct timespec))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t length = recvmsg(session->fd, &message, 0);
+    int64_t now = phu_sched_now(session->shell->sched).ns, waited;
+
+    if (length < 0)
+        return -errno;
+    waited = waited_ns(&message);
+    /* The wall clock may have been set meanwhile. */
+    session->arrived_ns = waited < now - session->sent_ns ? now - waited : now;
+    return length;
+}
+
+static void feed(struct phu_session *session, int length)
+{
+    session->datagram_length = length;
+    NETSNMP_LARGE_FD_SET(STAND_IN_FD, &session->shell->ready);
+    snmp_sess_read2(session->handle, &session->shell->ready);
+    if (!session->has_news)
+        session->counts.ignored++;
+}
+
+static void on_ready(void *arg, unsigned events)
+{
+    struct phu_session *session = arg;
+
+    for (int i = 0; i < DATAGRAMS_PER_WAKEUP && !session->has_news; i++) {
+        ssize_t length = receive(session);
+
+        if (length >= 0) {
+            feed(session, (int)length);
+        } else if (length == -EAGAIN || length == -EINTR) {
+            if (!(events & PHU_WATCH_GONE))
+                break;
+            note(session, PHU_SESSION_FAILED);
+        } else {
+            session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+            note(session, event_of((int)-length));
+            session->news.error = (int)length;
+        }
+    }
+    if (session->has_news)
+        tell(session);
+}
+
+static void on_timer(struct phu_timer *timer)
+{
+    struct phu_session *session = phu_container_of(timer, struct phu_session, timer);
+
+    if (!session->has_news && session->is_asking) {
+        session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+        snmp_sess_timeout(session->handle);
+        if (session->send_error) {
+            note(session, event_of(session->send_error));
+            session->news.error = -session->send_error;
+        }
+    }
+    if (session->has_news)
+        tell(session);
+    else if (session->is_asking && !phu_timer_is_armed(&session->timer))
+        phu_timer_after(session->shell->sched, &session->timer, TIMER_MARGIN_NS);
+}
+
+/* -- Opening --------------------------------------------------------------------------------- */
+
+static int open_socket(struct phu_session *session)
+{
+    const struct sockaddr *address = session->config.address;
+    int yes = 1;
+
+    session->fd = socket(address->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (session->fd < 0)
+        return -errno;
+    setsockopt(session->fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
+    if (connect(session->fd, address, session->config.address_length) < 0)
+        return -errno;
+    return phu_watch_open(session->shell->sched, session->fd, PHU_WATCH_READ, on_ready, session,
+                          &session->watch);
+}
+
+static void describe_user(netsnmp_session *template, const struct phu_session_config *config)
+{
+    const struct phu_secret *secret = config->secret;
+
+    template->version = SNMP_VERSION_3;
+    template->securityModel = SNMP_SEC_MODEL_USM;
+    template->securityLevel = secret->privacy != PHU_SNMP_PRIVACY_NONE ? SNMP_SEC_LEVEL_AUTHPRIV
+                              : secret->auth != PHU_SNMP_AUTH_NONE     ? SNMP_SEC_LEVEL_AUTHNOPRIV
+                                                                       : SNMP_SEC_LEVEL_NOAUTH;
+    template->securityName = (char *)secret->user;
+    template->securityNameLen = strlen(secret->user);
+    template->contextName = (char *)secret->context;
+    template->contextNameLen = strlen(secret->context);
+    if (config->user)
+        template->securityEngineID =
+            (u_char *)phu_usm_engine(config->user, &template->securityEngineIDLen);
+}
+
+static int open_library(struct phu_session *session)
+{
+    const struct phu_session_config *config = &session->config;
+    netsnmp_transport *transport = make_transport(session);
+    netsnmp_session template;
+
+    if (!transport)
+        return -ENOMEM;
+    snmp_sess_init(&template);
+    template.retries = config->retries;
+    template.timeout = (long)(config->timeout_ns / PHU_NS_PER_US);
+    template.flags |= SNMP_FLAGS_DONT_PROBE | SNMP_FLAGS_USER_CREATED;
+    if (config->secret->version == PHU_SNMP_V3) {
+        describe_user(&template, config);
+    } else {
+        template.version =
+            config->secret->version == PHU_SNMP_V1 ? SNMP_VERSION_1 : SNMP_VERSION_2c;
+        template.community = (u_char *)config->secret->community;
+        template.community_len = strlen(config->secret->community);
+    }
+    session->handle = snmp_sess_add(&template, transport, NULL, NULL);
+    if (!session->handle)
+        return -EIO;
+    snmp_sess_session(session->handle)->flags |= SNMP_FLAGS_DONT_PROBE;
+    return 0;
+}
+
+int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,
+                     struct phu_session **out)
+{
+    struct phu_session *session = calloc(1, sizeof *session);
+    int error;
+
+    if (!session)
+        return -ENOMEM;
+    session->shell = shell;
+    session->config = *config;
+    session->fd = -1;
+    phu_timer_init(&session->timer, on_timer);
+    error = open_socket(session);
+    if (!error)
+        error = open_library(session);
+    if (error) {
+        phu_session_close(session);
+        return error;
+    }
+    *out = session;
+    return 0;
+}
+
+void phu_session_close(struct phu_session *session)
+{
+    if (!session)
+        return;
+    session->is_asking = false;
+    if (session->handle)
+        snmp_sess_close(session->handle);
+    free_answer(session);
+    phu_timer_cancel(session->shell->sched, &session->timer);
+    phu_watch_close(session->watch);
+    if (session->fd >= 0)
+        close(session->fd);
+    free(session);
+}
+
+/* -- Asking ---------------------------------------------------------------------------------- */
+
+static void submit(struct phu_session *session, netsnmp_pdu *pdu)
+{
+    session->is_asking = true;
+    session->has_news = false;
+    session->send_error = 0;
+    session->sent_ns = session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+    if (!snmp_sess_async_send(session->handle, pdu, on_library, session)) {
+        snmp_free_pdu(pdu);
+        tell_soon(session, PHU_SESSION_FAILED, -EPROTO);
+    } else if (session->send_error) {
+        tell_soon(session, event_of(session->send_error), -session->send_error);
+    } else {
+        restart_timer(session);
+    }
+}
+
+/* Nobody off the path can guess it, which is all the protection that versions 1 and 2c have. */
+static long random_id(void)
+{
+    uint32_t id;
+
+    if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
+        return snmp_get_next_reqid();
+    id &= INT32_MAX;
+    return id ? (long)id : 1;
+}
+
+void phu_session_ask(struct phu_session *session, const struct phu_walk_request *request)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(request->is_bulk ? SNMP_MSG_GETBULK : SNMP_MSG_GETNEXT);
+
+    if (!pdu)
+        abort();
+    pdu->reqid = random_id();
+    if (request->is_bulk) {
+        pdu->non_repeaters = request->scalars;
+        pdu->max_repetitions = request->repetitions;
+    }
+    for (unsigned i = 0; i < request->name_count; i++) {
+        const struct phu_walk_name *name = &request->names[i];
+        oid parts[PHU_OID_MAX + 1];
+        size_t length = name->prefix->length;
+
+        for (size_t k = 0; k < length; k++)
+            parts[k] = name->prefix->part[k];
+        if (name->row >= 0)
+            parts[length++] = (oid)name->row;
+        snmp_add_null_var(pdu, parts, length);
+    }
+    submit(session, pdu);
+}
+
+void phu_session_discover(struct phu_session *session)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_GET);
+
+    if (!pdu)
+        abort();
+    pdu->version = SNMP_VERSION_3;
+    pdu->securityModel = SNMP_SEC_MODEL_USM;
+    pdu->securityLevel = SNMP_SEC_LEVEL_NOAUTH;
+    pdu->securityName = strdup("");
+    pdu->securityNameLen = 0;
+    submit(session, pdu);
+}

@@ -1,0 +1,219 @@
+/* The collector snmp: interfaces of devices over SNMP versions 1, 2c and 3. This file is what the
+ * agent sees, options, metrics and life; device.c is what happens in a poll.
+ *
+ * From the wire up: session.c talks to one device, walk.c decides what to ask for next, ifmib.c
+ * gives answers their meaning, counter.c and interfaces.c turn readings into deltas. usm.c and
+ * secret.c keep users and keys. Only session.c, usm.c and secret.c know net-snmp.
+ */
+#include "snmp.h"
+
+#include "session.h"
+#include "usm.h"
+
+#include "phusong/conf.h"
+#include "phusong/log.h"
+#include "phusong/sched.h"
+#include "phusong/stats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct phu_option options[] = {
+    {.name = "concurrency",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct phu_snmp_options, concurrency),
+     .fallback = "256",
+     .min = "1",
+     .max = "10000",
+     .meaning = "devices polled at the same time, each with a socket of its own"},
+    {.name = "max_interfaces",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct phu_snmp_options, max_interfaces),
+     .fallback = "4096",
+     .min = "1",
+     .max = "65536",
+     .meaning = "interfaces read of one device; what comes after them is left out and reported"},
+};
+const struct phu_option_table phu_snmp_options = PHU_OPTION_TABLE(options, struct phu_snmp_options);
+
+static const struct phu_option check_options[] = {
+    {.name = "port",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct phu_snmp_check_options, port),
+     .fallback = "161",
+     .min = "1",
+     .max = "65535",
+     .meaning = "UDP port of the device"},
+    {.name = "pdu_timeout",
+     .type = PHU_OPTION_DURATION,
+     .offset = offsetof(struct phu_snmp_check_options, pdu_timeout_ns),
+     .fallback = "1500ms",
+     .min = "50ms",
+     .max = "1m",
+     .meaning = "how long to wait for the answer to one message; `timeout` bounds the whole poll"},
+    {.name = "retries",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct phu_snmp_check_options, retries),
+     .fallback = "2",
+     .min = "0",
+     .max = "10",
+     .meaning = "how often a message without an answer is repeated"},
+    {.name = "max_repetitions",
+     .type = PHU_OPTION_INT,
+     .offset = offsetof(struct phu_snmp_check_options, max_repetitions),
+     .fallback = "12",
+     .min = "1",
+     .max = "100",
+     .meaning = "rows asked for at once (GETBULK); fewer for devices that choke on large answers"},
+};
+const struct phu_option_table phu_snmp_check_options =
+    PHU_OPTION_TABLE(check_options, struct phu_snmp_check_options);
+
+#define COUNT(measurement, name, meaning)                                                          \
+    {                                                                                              \
+        (measurement), (name), "1", PHU_METRIC_COUNT, PHU_METRIC_INT, (meaning)                    \
+    }
+#define OF_INTERFACE(counter, name, unit, meaning)                                                 \
+    [PHU_SNMP_IF_COUNTERS + (counter)] = {"interface",      (name),         (unit),                \
+                                          PHU_METRIC_COUNT, PHU_METRIC_INT, (meaning)}
+
+const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS] = {
+    [PHU_SNMP_POLLS] = COUNT("device", "polls", "polls that came to a verdict"),
+    [PHU_SNMP_ANSWERED] = COUNT("device", "answered", "polls that the device answered"),
+    [PHU_SNMP_PARTIAL] = COUNT("device", "partial", "of these, answered only in part"),
+    [PHU_SNMP_RESPONSE_US] = {"device", "response_us", "us", PHU_METRIC_SKETCH, PHU_METRIC_INT,
+                              "time to the first answer of a poll, from its last sending"},
+    [PHU_SNMP_DURATION_US] = {"device", "duration_us", "us", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+                              "length of polls that were answered"},
+    [PHU_SNMP_PDUS] = COUNT("device", "pdus", "messages sent, repetitions included"),
+    [PHU_SNMP_VARBINDS] = COUNT("device", "varbinds", "objects received"),
+    [PHU_SNMP_TIMEOUTS] =
+        COUNT("device", "timeouts", "questions without an answer after all repetitions"),
+    [PHU_SNMP_BAD_ANSWERS] =
+        COUNT("device", "bad_answers",
+              "answers that are broken, of the wrong type, too large, go backwards or refuse"),
+    [PHU_SNMP_AUTH_FAILURES] =
+        COUNT("device", "auth_failures", "polls refused because of user, passphrase or access"),
+    [PHU_SNMP_RESTARTS] = COUNT("device", "restarts", "restarts seen in sysUpTime"),
+    [PHU_SNMP_UPTIME_S] = {"device", "uptime_s", "s", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+                           "sysUpTime; wraps after 497 days"},
+    [PHU_SNMP_INTERFACES] = {"device", "interfaces", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+                             "interfaces measured"},
+    OF_INTERFACE(PHU_IF_IN_OCTETS, "in_octets", "bytes", "octets received"),
+    OF_INTERFACE(PHU_IF_OUT_OCTETS, "out_octets", "bytes", "octets sent"),
+    OF_INTERFACE(PHU_IF_IN_PACKETS, "in_packets", "1", "unicast packets received"),
+    OF_INTERFACE(PHU_IF_OUT_PACKETS, "out_packets", "1", "unicast packets sent"),
+    OF_INTERFACE(PHU_IF_IN_ERRORS, "in_errors", "1", "packets received with errors"),
+    OF_INTERFACE(PHU_IF_OUT_ERRORS, "out_errors", "1", "packets not sent because of errors"),
+    OF_INTERFACE(PHU_IF_IN_DISCARDS, "in_discards", "1", "good packets received and dropped"),
+    OF_INTERFACE(PHU_IF_OUT_DISCARDS, "out_discards", "1", "packets dropped instead of sent"),
+    [PHU_SNMP_IF_COVERED_MS] = {"interface", "covered_ms", "ms", PHU_METRIC_COUNT, PHU_METRIC_INT,
+                                "span that the octets cover; divide by this, not by the window"},
+    [PHU_SNMP_IF_POLLS] = COUNT("interface", "polls", "polls in which the interface was seen"),
+    [PHU_SNMP_IF_OPER_UP] = COUNT("interface", "oper_up", "of these, with ifOperStatus up"),
+    [PHU_SNMP_IF_ADMIN_UP] = COUNT("interface", "admin_up", "of these, with ifAdminStatus up"),
+    [PHU_SNMP_IF_SPEED_BPS] = {"interface", "speed_bps", "bit/s", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+                               "ifHighSpeed, or ifSpeed"},
+    [PHU_SNMP_IF_RESETS] =
+        COUNT("interface", "resets", "counters that started anew, leaving a gap in the deltas"),
+    [PHU_SNMP_IF_AMBIGUOUS] =
+        COUNT("interface", "ambiguous",
+              "polls in which a 32-bit counter may have wrapped unseen, so that it was left out"),
+};
+
+static void add_stats(struct phu_snmp *self)
+{
+    static const struct phu_stat_info infos[] = {
+        {"phusong_snmp_in_flight", PHU_STAT_GAUGE, "Devices being polled"},
+        {"phusong_snmp_waiting", PHU_STAT_GAUGE, "Devices that wait for a place"},
+        {"phusong_snmp_pdus_total", PHU_STAT_COUNTER, "SNMP messages sent, repetitions included"},
+        {"phusong_snmp_timeouts_total", PHU_STAT_COUNTER,
+         "SNMP questions without an answer after all repetitions"},
+        {"phusong_snmp_bad_answers_total", PHU_STAT_COUNTER,
+         "Broken, oversized, wrongly typed, looping or refusing SNMP answers"},
+        {"phusong_snmp_rows_refused_total", PHU_STAT_COUNTER,
+         "Interfaces for which the windows had no room"},
+    };
+    const int64_t *values[] = {&self->in_flight, &self->waiting,     &self->pdus,
+                               &self->timeouts,  &self->bad_answers, &self->rows_refused};
+
+    for (size_t i = 0; i < sizeof infos / sizeof *infos && self->env.stats; i++)
+        phu_stats_add(self->env.stats, &infos[i], NULL, values[i]);
+}
+
+static void snmp_close(void *arg)
+{
+    struct phu_snmp *self = arg;
+
+    phu_timer_cancel(self->env.sched, &self->free_place);
+    if (self->env.stats)
+        phu_stats_remove_within(self->env.stats, self, sizeof *self);
+    phu_snmp_work_free_spare(self);
+    phu_session_shell_free(self->shell);
+    phu_usm_free(self->usm);
+    free(self);
+}
+
+static int snmp_open(const struct phu_collector_env *env, const void *conf, void **out)
+{
+    struct phu_snmp *self = calloc(1, sizeof *self);
+    int error;
+
+    if (!self)
+        return -ENOMEM;
+    self->env = *env;
+    self->options = conf;
+    self->last_waiting = &self->first_waiting;
+    phu_timer_init(&self->free_place, phu_snmp_begin_waiting);
+    error = phu_usm_new(&self->usm);
+    if (!error)
+        error = phu_session_shell_new(env->sched, &self->shell);
+    if (error) {
+        phu_usm_free(self->usm);
+        free(self);
+        return error;
+    }
+    add_stats(self);
+    *out = self;
+    return 0;
+}
+
+static int snmp_attach(void *self, const struct phu_check_spec *spec, void **check)
+{
+    *check = phu_snmp_device_new(self, spec);
+    return *check ? 0 : -ENOMEM;
+}
+
+static void snmp_detach(void *self, void *check)
+{
+    (void)self;
+    phu_snmp_device_free(check);
+}
+
+static void snmp_poll(void *self, void *check)
+{
+    (void)self;
+    phu_snmp_device_poll(check);
+}
+
+static const char *snmp_check_argument(const char *argument)
+{
+    return argument[0] ? "snmp takes no argument; write it as `snmp`" : NULL;
+}
+
+const struct phu_collector phu_collector_snmp = {
+    .name = "snmp",
+    .summary = "interfaces of devices, by SNMP versions 1, 2c and 3",
+    .options = &phu_snmp_options,
+    .check_options = &phu_snmp_check_options,
+    .metrics = phu_snmp_metrics,
+    .metric_count = PHU_SNMP_METRICS,
+    .rtt_metric = PHU_SNMP_RESPONSE_US,
+    .open = snmp_open,
+    .close = snmp_close,
+    .attach = snmp_attach,
+    .detach = snmp_detach,
+    .poll = snmp_poll,
+    .check_argument = snmp_check_argument,
+};

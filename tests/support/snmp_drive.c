@@ -1,0 +1,328 @@
+/* Drives the collector snmp alone: a real loop, real sockets, observations printed as JSON lines.
+ *
+ *   snmp_drive < PLAN
+ *
+ * A plan is lines of a word and key=value pairs:
+ *   credential name=a version=2c community=FILE
+ *   credential name=b version=3 user=U auth=sha256 auth_secret=FILE privacy=aes128
+ * privacy_secret=FILE device id=x address=127.0.0.1 port=1161 credential=a timeout=5000
+ * pdu_timeout=500 retries=1 max_repetitions=12 rows=eth* run polls=3 interval=1000 concurrency=256
+ * max_interfaces=4096 Times are in ms. Devices start evenly over the first interval. The last line
+ * of the output sums up: the longest gap between two turns of a 1 ms timer, the latest start of a
+ * poll, CPU time.
+ */
+#include "loop.h"
+#include "snmp.h"
+
+#include "phusong/credential.h"
+#include "phusong/log.h"
+#include "phusong/resolve.h"
+#include "phusong/sink.h"
+#include "phusong/stats.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+extern const struct phu_collector phu_collector_snmp;
+
+#define MOST 20000
+
+struct drive;
+
+struct device {
+    struct drive *drive;
+    struct phu_check_spec spec;
+    struct phu_snmp_check_options options;
+    void *check;
+    struct phu_timer timer;
+    struct phu_mono due;
+    int polls_left;
+    char **rows;
+    size_t row_count;
+};
+
+struct drive {
+    struct phu_sink sink;
+    struct phu_sched *sched;
+    void *self;
+    struct phu_credential credentials[64];
+    size_t credential_count;
+    struct device *devices;
+    size_t device_count, running;
+    struct phu_snmp_options options;
+    int64_t polls, interval_ns;
+    struct phu_timer pulse;
+    struct phu_mono last_pulse;
+    int64_t worst_gap_ns, worst_start_ns;
+    int64_t verdicts;
+    int is_quiet;
+};
+
+static const char *field(char **words, const char *name, const char *fallback)
+{
+    size_t length = strlen(name);
+
+    for (; *words; words++) {
+        if (!strncmp(*words, name, length) && (*words)[length] == '=')
+            return *words + length + 1;
+    }
+    return fallback;
+}
+
+static int choice(const char *text, const char *const *names)
+{
+    for (int i = 0; names[i]; i++) {
+        if (!strcmp(text, names[i]))
+            return i;
+    }
+    fprintf(stderr, "snmp_drive: unknown word %s\n", text);
+    exit(2);
+}
+
+static void add_credential(struct drive *drive, char **words)
+{
+    static const char *const versions[] = {"1", "2c", "3", NULL};
+    static const char *const auths[] = {"none",   "md5",    "sha1",   "sha224",
+                                        "sha256", "sha384", "sha512", NULL};
+    static const char *const privacies[] = {"none",   "des",     "aes128",  "aes192",
+                                            "aes256", "aes192c", "aes256c", NULL};
+    struct phu_credential *to = &drive->credentials[drive->credential_count++];
+
+    to->name = strdup(field(words, "name", ""));
+    to->version = choice(field(words, "version", "2c"), versions);
+    to->community = strdup(field(words, "community", ""));
+    to->user = strdup(field(words, "user", ""));
+    to->auth = choice(field(words, "auth", "none"), auths);
+    to->auth_secret = strdup(field(words, "auth_secret", ""));
+    to->privacy = choice(field(words, "privacy", "none"), privacies);
+    to->privacy_secret = strdup(field(words, "privacy_secret", ""));
+    to->context = strdup(field(words, "context", ""));
+}
+
+static void add_device(struct drive *drive, char **words)
+{
+    struct device *to = &drive->devices[drive->device_count];
+
+    to->drive = drive;
+    to->options.port = atoi(field(words, "port", "161"));
+    to->options.retries = atoi(field(words, "retries", "1"));
+    to->options.max_repetitions = atoi(field(words, "max_repetitions", "12"));
+    to->options.pdu_timeout_ns = atoi(field(words, "pdu_timeout", "500")) * PHU_NS_PER_MS;
+    to->spec = (struct phu_check_spec){
+        .check = (uint32_t)drive->device_count,
+        .id = strdup(field(words, "id", "device")),
+        .address = strdup(field(words, "address", "127.0.0.1")),
+        .argument = "",
+        .credential = strdup(field(words, "credential", "")),
+        .rows = strdup(field(words, "rows", "*")),
+        .options = &to->options,
+        .timeout_ns = atoi(field(words, "timeout", "5000")) * PHU_NS_PER_MS,
+    };
+    drive->device_count++;
+}
+
+static void read_plan(struct drive *drive)
+{
+    char line[1024], *words[32];
+
+    while (fgets(line, sizeof line, stdin)) {
+        int count = 0;
+
+        for (char *word = strtok(line, " \n"); word && count < 31; word = strtok(NULL, " \n"))
+            words[count++] = word;
+        words[count] = NULL;
+        if (count == 0)
+            continue;
+        if (!strcmp(words[0], "credential"))
+            add_credential(drive, words);
+        else if (!strcmp(words[0], "device"))
+            add_device(drive, words);
+        else if (!strcmp(words[0], "run")) {
+            drive->polls = atoi(field(words, "polls", "1"));
+            drive->interval_ns = atoi(field(words, "interval", "1000")) * PHU_NS_PER_MS;
+            drive->options.concurrency = atoi(field(words, "concurrency", "256"));
+            drive->options.max_interfaces = atoi(field(words, "max_interfaces", "4096"));
+            drive->is_quiet = atoi(field(words, "quiet", "0"));
+        }
+    }
+}
+
+static const struct phu_credential *find_credential(void *arg, const char *name)
+{
+    struct drive *drive = arg;
+
+    for (size_t i = 0; i < drive->credential_count; i++) {
+        if (!strcmp(drive->credentials[i].name, name))
+            return &drive->credentials[i];
+    }
+    return NULL;
+}
+
+static void print(const struct device *device, const struct phu_observation *observation)
+{
+    printf("{\"device\":\"%s\",\"result\":\"%s\",\"row\":\"%s\",\"took_ms\":%" PRId64
+           ",\"values\":{",
+           device->spec.id, phu_result_name(observation->result),
+           observation->row ? device->rows[observation->row - 1] : "",
+           phu_mono_since(observation->completed, observation->started) / PHU_NS_PER_MS);
+    for (size_t i = 0; i < observation->value_count; i++)
+        printf("%s\"%s\":%" PRId64, i ? "," : "",
+               phu_snmp_metrics[observation->values[i].metric].name, observation->values[i].i);
+    printf("}}\n");
+}
+
+static void schedule(struct device *device)
+{
+    struct drive *drive = device->drive;
+
+    device->due = phu_mono_add(device->due, drive->interval_ns);
+    phu_timer_at(drive->sched, &device->timer, device->due);
+}
+
+static void put(struct phu_sink *sink, const struct phu_observation *observation)
+{
+    struct drive *drive = (struct drive *)sink;
+    struct device *device = &drive->devices[observation->check];
+
+    if (!drive->is_quiet)
+        print(device, observation);
+    if (observation->row)
+        return;
+    drive->verdicts++;
+    if (--device->polls_left > 0)
+        schedule(device);
+    else if (--drive->running == 0)
+        phu_loop_stop(drive->sched);
+}
+
+static int find_row(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
+                    uint32_t *row)
+{
+    struct device *device = &((struct drive *)sink)->devices[check];
+
+    (void)tag;
+    device->rows = realloc(device->rows, (device->row_count + 1) * sizeof *device->rows);
+    device->rows[device->row_count++] = strdup(name);
+    *row = (uint32_t)device->row_count;
+    return 0;
+}
+
+static void poll_now(struct phu_timer *timer)
+{
+    struct device *device = phu_container_of(timer, struct device, timer);
+    struct drive *drive = device->drive;
+    int64_t late = phu_mono_since(phu_sched_now(drive->sched), device->due);
+
+    if (late > drive->worst_start_ns)
+        drive->worst_start_ns = late;
+    phu_collector_snmp.poll(drive->self, device->check);
+}
+
+static void pulse(struct phu_timer *timer)
+{
+    struct drive *drive = phu_container_of(timer, struct drive, pulse);
+    struct phu_mono now = phu_sched_now(drive->sched);
+    int64_t gap = phu_mono_since(now, drive->last_pulse);
+
+    if (gap > drive->worst_gap_ns)
+        drive->worst_gap_ns = gap;
+    drive->last_pulse = now;
+    phu_timer_after(drive->sched, timer, PHU_NS_PER_MS);
+}
+
+static void start(struct drive *drive)
+{
+    struct phu_mono now = phu_sched_now(drive->sched);
+
+    drive->running = drive->device_count;
+    for (size_t i = 0; i < drive->device_count; i++) {
+        struct device *device = &drive->devices[i];
+
+        if (phu_collector_snmp.attach(drive->self, &device->spec, &device->check) < 0)
+            exit(2);
+        device->polls_left = (int)drive->polls;
+        device->due =
+            phu_mono_add(now, (int64_t)i * drive->interval_ns / (int64_t)drive->device_count);
+        phu_timer_init(&device->timer, poll_now);
+        phu_timer_at(drive->sched, &device->timer, device->due);
+    }
+    phu_timer_init(&drive->pulse, pulse);
+    drive->last_pulse = now;
+    if (!drive->is_quiet)
+        phu_timer_after(drive->sched, &drive->pulse, PHU_NS_PER_MS);
+}
+
+static void free_plan(struct drive *drive)
+{
+    for (size_t i = 0; i < drive->device_count; i++) {
+        struct device *device = &drive->devices[i];
+
+        for (size_t k = 0; k < device->row_count; k++)
+            free(device->rows[k]);
+        free(device->rows);
+        free((char *)device->spec.id);
+        free((char *)device->spec.address);
+        free((char *)device->spec.credential);
+        free((char *)device->spec.rows);
+    }
+    free(drive->devices);
+    for (size_t i = 0; i < drive->credential_count; i++) {
+        struct phu_credential *credential = &drive->credentials[i];
+
+        free(credential->name);
+        free(credential->community);
+        free(credential->user);
+        free(credential->auth_secret);
+        free(credential->privacy_secret);
+        free(credential->context);
+    }
+}
+
+static void sum_up(const struct drive *drive)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"summary\":true,\"verdicts\":%" PRId64 ",\"gap_us\":%" PRId64 ",\"late_us\":%" PRId64
+           ",\"cpu_us\":%ld,\"rss_kib\":%ld}\n",
+           drive->verdicts, drive->worst_gap_ns / 1000, drive->worst_start_ns / 1000,
+           (long)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+               usage.ru_utime.tv_usec + usage.ru_stime.tv_usec,
+           usage.ru_maxrss);
+}
+
+int main(void)
+{
+    struct drive drive = {.sink = {put, find_row}, .polls = 1, .options = {256, 4096}};
+    struct phu_collector_env env = {.sink = &drive.sink,
+                                    .agent = "test",
+                                    .state_dir = "",
+                                    .credential = find_credential,
+                                    .credential_arg = &drive};
+
+    drive.devices = calloc(MOST, sizeof *drive.devices);
+    read_plan(&drive);
+    setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    if (phu_loop_new(&drive.sched) < 0)
+        return 2;
+    env.sched = drive.sched;
+    env.stats = phu_stats_new();
+    phu_resolver_new(drive.sched, &env.resolver);
+    if (phu_collector_snmp.open(&env, &drive.options, &drive.self) < 0)
+        return 2;
+    start(&drive);
+    phu_loop_run(drive.sched);
+    phu_timer_cancel(drive.sched, &drive.pulse);
+    for (size_t i = 0; i < drive.device_count; i++)
+        phu_collector_snmp.detach(drive.self, drive.devices[i].check);
+    phu_collector_snmp.close(drive.self);
+    phu_resolver_free(env.resolver);
+    sum_up(&drive);
+    phu_stats_free(env.stats);
+    phu_loop_free(drive.sched);
+    free_plan(&drive);
+    return 0;
+}
