@@ -272,21 +272,22 @@ void lab_echoes_drop(struct lab_echoes *echoes, struct lab_echo_ref ref, enum la
     settle(echoes, echo, dir == LAB_TO ? LAB_FATE_LOST_REQUEST : LAB_FATE_LOST_REPLY);
 }
 
-void lab_echoes_deliver(struct lab_echoes *echoes, struct lab_echo_ref ref, enum lab_dir dir,
+bool lab_echoes_deliver(struct lab_echoes *echoes, struct lab_echo_ref ref, enum lab_dir dir,
                         int64_t now_ns, int64_t delay_ns)
 {
     struct echo *echo = find(echoes, ref);
 
     if (!echo)
-        return;
+        return false;
     if (dir == LAB_FROM) {
         echo->record.from_ns = (uint64_t)delay_ns;
         settle(echoes, echo, LAB_FATE_ANSWERED);
-        return;
+        return true;
     }
     echo->delivered_ns = now_ns; /* of the last copy, whose answer comes next */
     echo->record.to_ns = (uint64_t)delay_ns;
     start_waiting(echoes, echo, now_ns);
+    return true;
 }
 
 void lab_echoes_expire(struct lab_echoes *echoes, int64_t now_ns, int64_t patience_ns)

@@ -36,8 +36,9 @@ void lab_echoes_copy(struct lab_echoes *echoes, struct lab_echo_ref ref);
 /* A copy was dropped on its way in that direction. */
 void lab_echoes_drop(struct lab_echoes *echoes, struct lab_echo_ref ref, enum lab_dir dir,
                      enum lab_cause cause, int64_t now_ns);
-/* A copy was handed over; delay_ns is what was applied. */
-void lab_echoes_deliver(struct lab_echoes *echoes, struct lab_echo_ref ref, enum lab_dir dir,
+/* A copy was handed over; delay_ns is what was applied. Tells whether the echo was still under way.
+ */
+bool lab_echoes_deliver(struct lab_echoes *echoes, struct lab_echo_ref ref, enum lab_dir dir,
                         int64_t now_ns, int64_t delay_ns);
 /* Gives up on requests that the district has had for `patience_ns` without answering. */
 void lab_echoes_expire(struct lab_echoes *echoes, int64_t now_ns, int64_t patience_ns);

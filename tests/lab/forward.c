@@ -97,10 +97,10 @@ static void deliver(struct lab_forward *forward, const struct parcel *parcel)
     if (!parcel->is_echo)
         return;
     stats->echoes_forwarded++;
-    if (parcel->dir == LAB_FROM && parcel->echo.slot == 0)
+    if (!lab_echoes_deliver(forward->echoes, parcel->echo, parcel->dir, now_ns,
+                            now_ns - parcel->seen_ns) &&
+        parcel->dir == LAB_FROM)
         parcel->host->stats->extra_replies++;
-    lab_echoes_deliver(forward->echoes, parcel->echo, parcel->dir, now_ns,
-                       now_ns - parcel->seen_ns);
 }
 
 static void enqueue(struct lab_forward *forward, const struct parcel *parcel, int64_t now_ns)
