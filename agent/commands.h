@@ -11,5 +11,6 @@ enum phu_exit {
     PHU_EXIT_SYSTEM = 4,    /* the system refused something */
 };
 
+int phu_cmd_agent(int argc, char **argv);
 int phu_cmd_check_config(int argc, char **argv);
 int phu_cmd_config(int argc, char **argv);

@@ -19,6 +19,7 @@ static int run_version(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+    {"agent", phu_cmd_agent, "measure the inventory, and send what was found"},
     {"check-config", phu_cmd_check_config, "report every mistake of configuration and inventory"},
     {"config", phu_cmd_config, "print the default configuration, or its reference"},
     {"version", run_version, "print the version"},

@@ -2,14 +2,11 @@
 
 #include "config.h"
 #include "core/inventory.h"
-#include "feed.h"
 #include "notify.h"
-#include "phusong/collector.h"
+#include "parts.h"
 #include "phusong/err.h"
-#include "phusong/exporter.h"
 #include "phusong/log.h"
 #include "phusong/sched.h"
-#include "phusong/spool.h"
 #include "phusong/stats.h"
 
 #include <stdlib.h>
@@ -40,13 +37,7 @@ void phu_reload_init(struct phu_reload *reload)
 int phu_reload_read(const char *file, struct phu_diags *diags, struct phu_config **config,
                     struct phu_inventory **inventory)
 {
-    static const struct phu_config_parts parts = {
-        .collectors = phu_collectors,
-        .exporters = phu_exporters,
-        .spool = &phu_spool_options,
-        .feed = &phu_feed_options,
-    };
-    int error = phu_config_load(&parts, file, diags, config);
+    int error = phu_config_load(&phu_parts, file, diags, config);
 
     if (error)
         return error;
