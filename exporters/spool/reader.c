@@ -394,33 +394,6 @@ bool phu_spool_reader_has_live(const struct phu_spool_reader *reader)
     return false;
 }
 
-static bool first_time(void *arg, const struct phu_scan_item *item)
-{
-    *(struct phu_wall *)arg = item->at;
-    return item->status == PHU_SCAN_RECORD;
-}
-
-static struct phu_wall time_at(const struct phu_spool *spool, uint64_t address)
-{
-    size_t place = phu_segments_find(&spool->table, address);
-    const struct phu_segment *segment = &spool->table.items[place];
-    char name[PHU_SEGMENT_NAME_SIZE];
-    struct phu_wall at = {0};
-    int fd;
-
-    if (place == spool->table.count)
-        return at;
-    if (address <= segment->base + PHU_SEGMENT_HEADER_SIZE)
-        return segment->first;
-    phu_segment_name(name, segment->base);
-    fd = openat(spool->dir_fd, name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || phu_segment_scan(fd, segment->base, address, segment->end, first_time, &at) != 0)
-        at = segment->first;
-    if (fd >= 0)
-        close(fd);
-    return at;
-}
-
 void phu_spool_reader_lag(const struct phu_spool_reader *reader, struct phu_spool_lag *lag)
 {
     const struct phu_segments *table = &reader->spool->table;
@@ -437,7 +410,8 @@ void phu_spool_reader_lag(const struct phu_spool_reader *reader, struct phu_spoo
             lag->live_lines_bytes += bytes;
         else
             lag->backfill_bytes += bytes;
-        oldest = piece->id ? piece->oldest : time_at(reader->spool, piece->start);
+        oldest = piece->id ? piece->oldest
+                           : phu_segments_time_at(table, reader->spool->dir_fd, piece->start);
         if (!lag->oldest.ns || oldest.ns < lag->oldest.ns)
             lag->oldest = oldest;
     }

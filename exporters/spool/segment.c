@@ -193,6 +193,33 @@ int phu_segment_scan(int fd, uint64_t base, uint64_t from, uint64_t to, phu_segm
     return error;
 }
 
+static bool first_time(void *arg, const struct phu_scan_item *item)
+{
+    *(struct phu_wall *)arg = item->at;
+    return item->status == PHU_SCAN_RECORD;
+}
+
+struct phu_wall phu_segments_time_at(const struct phu_segments *table, int dir_fd, uint64_t address)
+{
+    size_t place = phu_segments_find(table, address);
+    const struct phu_segment *segment = &table->items[place];
+    char name[PHU_SEGMENT_NAME_SIZE];
+    struct phu_wall at = {0};
+    int fd;
+
+    if (place == table->count)
+        return at;
+    if (address <= segment->base + PHU_SEGMENT_HEADER_SIZE)
+        return segment->first;
+    phu_segment_name(name, segment->base);
+    fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || phu_segment_scan(fd, segment->base, address, segment->end, first_time, &at) != 0)
+        at = segment->first;
+    if (fd >= 0)
+        close(fd);
+    return at;
+}
+
 /* -- Recovery -------------------------------------------------------------------------------- */
 
 struct survey {

@@ -51,6 +51,10 @@ typedef bool phu_segment_visit_cb(void *arg, const struct phu_scan_item *item);
 int phu_segment_scan(int fd, uint64_t base, uint64_t from, uint64_t to, phu_segment_visit_cb *visit,
                      void *arg);
 
+/* The timestamp of the first record at or after the address; 0 when there is none. */
+struct phu_wall phu_segments_time_at(const struct phu_segments *table, int dir_fd,
+                                     uint64_t address);
+
 struct phu_recovery {
     uint64_t torn_bytes, damaged_stretches, quarantined;
     uint64_t end; /* no address at or after it has ever been used */

@@ -774,20 +774,38 @@ static int make_folders(const char *path)
     return error;
 }
 
+/* Somebody who only looks (phusong spool stat) holds the lock for a moment: no reason to give up.
+ */
+static int lock_patiently(int fd)
+{
+    const struct timespec pause = {.tv_nsec = 20 * PHU_NS_PER_MS};
+
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        if (i == 5)
+            return -EBUSY;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int take_lock(struct phu_spool *spool)
 {
+    int error;
     char text[32];
     ssize_t length;
 
     spool->lock_fd = openat(spool->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (spool->lock_fd < 0)
         return -errno;
-    if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-
+    error = lock_patiently(spool->lock_fd);
+    if (error) {
         length = pread(spool->lock_fd, text, sizeof text - 1, 0);
         text[length > 0 ? strcspn((text[length] = '\0', text), "\n") : 0] = '\0';
-        phu_log_error("spool", "another process uses this spool; stop it first",
+        phu_log_error("spool",
+                      error == -EBUSY ? "another process uses this spool; stop it first"
+                                      : "cannot lock the spool",
                       "dir=\"%s\" pid=%s", spool->conf.dir, *text ? text : "unknown");
         return error;
     }
