@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"agent", phu_cmd_agent, "measure the inventory, and send what was found"},
     {"check-config", phu_cmd_check_config, "report every mistake of configuration and inventory"},
     {"config", phu_cmd_config, "print the default configuration, or its reference"},
+    {"spool", phu_cmd_spool, "look into the spool, check it, send points again"},
     {"version", run_version, "print the version"},
 };
 
