@@ -1,0 +1,115 @@
+"""What the integration tests share.
+
+    phusong        the program (PHUSONG_BIN, or agent/phusong in PHUSONG_BUILD, or build/dev)
+    built(name)    another program of the build, such as tests/support/pump
+    agent(config)  `phusong agent -c FILE` as a running process, stopped at the end of the test
+    influx, victoria    real stores, started once; a test makes its own database or measurement
+    fault_server(...)   a destination that misbehaves (tests/support/faultd.py)
+
+What a machine does not have is skipped with the name of the Debian package.
+"""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+
+import faultd  # noqa: E402
+import stores  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("PHUSONG_BUILD", ROOT / "build" / "dev"))
+
+
+def program(path, hint):
+    if not path.exists():
+        pytest.skip(f"{path} is not built; {hint}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def built():
+    def find(name):
+        return str(program(BUILD / name, "cmake --preset dev && cmake --build build/dev"))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def phusong(built):
+    if "PHUSONG_BIN" in os.environ:
+        return str(program(pathlib.Path(os.environ["PHUSONG_BIN"]), "PHUSONG_BIN names it"))
+    return built("agent/phusong")
+
+
+@pytest.fixture(scope="session")
+def child_env():
+    """For programs built with the sanitizers: a finding ends them with a status of its own."""
+    env = dict(os.environ)
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:exitcode=99")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1:exitcode=99")
+    return env
+
+
+@pytest.fixture
+def spawn(tmp_path, child_env):
+    """spawn(command, name="x") starts a process whose output goes to tmp_path/x.log."""
+    processes = []
+
+    def start(command, name="child"):
+        process = stores.Process([str(word) for word in command], str(tmp_path / f"{name}.log"),
+                                 env=child_env)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture
+def agent(spawn, phusong):
+    """agent(config_file) starts `phusong agent`."""
+
+    def start(config, *arguments, name="agent"):
+        return spawn([phusong, "agent", "-c", config, *arguments], name)
+
+    return start
+
+
+def start_store(kind, tmp_path_factory):
+    if not kind.is_installed():
+        pytest.skip(f"{kind.program} is missing: apt-get install {kind.package}")
+    return kind(tmp_path_factory.mktemp(kind.program))
+
+
+@pytest.fixture(scope="session")
+def influx(tmp_path_factory):
+    store = start_store(stores.Influx, tmp_path_factory)
+    yield store
+    store.stop()
+
+
+@pytest.fixture(scope="session")
+def victoria(tmp_path_factory):
+    store = start_store(stores.Victoria, tmp_path_factory)
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def fault_server():
+    """fault_server(seed=…, faults={…}, forward=[…]) as in faultd.FaultServer."""
+    servers = []
+
+    def start(*arguments, **options):
+        server = faultd.FaultServer(*arguments, **options)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
