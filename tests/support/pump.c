@@ -1,12 +1,14 @@
 /* Pumps numbered lines through the spool and the feeds, and says which of them became durable: the
  * tool of the delivery tests, which kill it at random.
  *
- *     pump --config FILE --dead-letters DIR --first N --count N [--rate N] [--base MS] [--input FILE]
+ *     pump --config FILE --dead-letters DIR --first N --count N [--rate N] [--base MS] [--input
+ * FILE]
  *          [--acked FILE] [--stats FILE] [--drain]
  *
- * Line N is "pump,host=hK n=Ni,half=H TIME" with K = N mod 16, H = N / 2 and TIME = base + N ms: each
- * value can be worked out from its timestamp, so an altered one is seen. With --input the lines of a
- * file are put instead. --acked holds the number of durable lines, --stats what /metrics would say;
+ * Line N is "pump,host=hK n=Ni,half=H TIME" with K = N mod 16, H = N / 2 and TIME = base + N ms:
+ * each value can be worked out from its timestamp, so an altered one is seen. With --input the
+ * lines of a file are put instead. --acked holds the number of durable lines, --stats what /metrics
+ * would say;
  * --drain ends the program when every line has been put, and every feed has delivered everything.
  */
 #include "feed.h"
@@ -48,6 +50,11 @@ struct pump_conf {
     struct phu_list destinations;
 };
 
+struct shape {
+    struct phu_option destination_options[3], options[2];
+    struct phu_option_table destination, whole;
+};
+
 struct arguments {
     const char *config, *dead_letters, *input, *acked, *stats;
     int64_t first, count, rate, base_ms;
@@ -56,6 +63,7 @@ struct arguments {
 
 struct pump {
     struct arguments args;
+    struct shape shape;
     struct pump_conf conf;
     struct phu_sched *sched;
     struct phu_stats *stats;
@@ -201,7 +209,8 @@ static const struct phu_exporter *find_influx(void)
     abort();
 }
 
-static void load(struct pump *pump)
+/* Made at run time: the options of an exporter are known by its descriptor alone. */
+static void make_table(struct shape *shape)
 {
     struct phu_option destination_options[] = {
         {.name = "name",
@@ -219,8 +228,6 @@ static void load(struct pump *pump)
          .table = &phu_feed_options,
          .meaning = "options of the feed"},
     };
-    struct phu_option_table destination_table =
-        PHU_OPTION_TABLE(destination_options, struct destination);
     struct phu_option options[] = {
         {.name = "spool",
          .type = PHU_OPTION_TABLE,
@@ -230,18 +237,29 @@ static void load(struct pump *pump)
         {.name = "destinations",
          .type = PHU_OPTION_LIST,
          .offset = offsetof(struct pump_conf, destinations),
-         .fallback = "",
-         .table = &destination_table,
+         .fallback = "[]",
+         .table = &shape->destination,
          .most = DESTINATIONS_MAX,
          .meaning = "destinations"},
     };
-    struct phu_option_table table = PHU_OPTION_TABLE(options, struct pump_conf);
+
+    memcpy(shape->destination_options, destination_options, sizeof destination_options);
+    memcpy(shape->options, options, sizeof options);
+    shape->destination = (struct phu_option_table){
+        .options = shape->destination_options, .count = 3, .size = sizeof(struct destination)};
+    shape->whole = (struct phu_option_table){
+        .options = shape->options, .count = 2, .size = sizeof(struct pump_conf)};
+}
+
+static void load(struct pump *pump)
+{
     struct phu_diags diags;
 
     if (find_influx()->options->size > sizeof((struct destination *)0)->exporter)
         abort();
+    make_table(&pump->shape);
     phu_diags_init(&diags);
-    if (phu_conf_load(&table, pump->args.config, &diags, &pump->conf) < 0) {
+    if (phu_conf_load(&pump->shape.whole, pump->args.config, &diags, &pump->conf) < 0) {
         phu_diags_print(&diags, stderr);
         exit(3);
     }
@@ -262,13 +280,17 @@ static int64_t number_of(const char *text)
 
 static void parse(int argc, char **argv, struct arguments *args)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"dead-letters", required_argument, NULL, 'd'},
-        {"first", required_argument, NULL, 'f'},  {"count", required_argument, NULL, 'n'},
-        {"rate", required_argument, NULL, 'r'},   {"base", required_argument, NULL, 'b'},
-        {"input", required_argument, NULL, 'i'},  {"acked", required_argument, NULL, 'a'},
-        {"stats", required_argument, NULL, 's'},  {"drain", no_argument, NULL, 'D'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"dead-letters", required_argument, NULL, 'd'},
+                                            {"first", required_argument, NULL, 'f'},
+                                            {"count", required_argument, NULL, 'n'},
+                                            {"rate", required_argument, NULL, 'r'},
+                                            {"base", required_argument, NULL, 'b'},
+                                            {"input", required_argument, NULL, 'i'},
+                                            {"acked", required_argument, NULL, 'a'},
+                                            {"stats", required_argument, NULL, 's'},
+                                            {"drain", no_argument, NULL, 'D'},
+                                            {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -403,5 +425,6 @@ int main(int argc, char **argv)
     open_all(&pump);
     phu_loop_run(pump.sched);
     close_all(&pump);
-    return 0; /* the configuration lives until the process ends */
+    phu_conf_free(&pump.shape.whole, &pump.conf);
+    return 0;
 }
