@@ -24,6 +24,7 @@
 #include "privilege.h"
 #include "reload.h"
 #include "roster.h"
+#include "spool_conf.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -187,11 +188,12 @@ static int open_collectors(struct agent *agent)
 
 static int open_outlets(struct agent *agent, const struct phu_config *config)
 {
+    size_t failed;
     int error;
 
     if (!agent->spool && phu_outlets_need_spool(config)) {
         error =
-            phu_spool_open(agent->sched, agent->first->config->spool, agent->stats, &agent->spool);
+            phu_spool_conf_open(agent->first->config, agent->sched, agent->stats, &agent->spool);
         if (error) {
             phu_log_error("agent", "the spool cannot be opened", "err=\"%s\"", strerror(-error));
             return error;
@@ -201,7 +203,10 @@ static int open_outlets(struct agent *agent, const struct phu_config *config)
     agent->outlets.http = agent->http;
     agent->outlets.stats = agent->stats;
     agent->outlets.spool = agent->spool;
-    return phu_outlets_open(&agent->outlets, config) ? -EIO : 0;
+    failed = phu_outlets_open(&agent->outlets, config);
+    if (agent->spool)
+        phu_spool_conf_forget_others(config, agent->spool);
+    return failed ? -EIO : 0;
 }
 
 static struct phu_mono boot_moment(const struct agent *agent)
