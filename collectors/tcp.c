@@ -10,8 +10,8 @@
  * ECONNREFUSED has two causes, a reset by the endpoint and an ICMP message by anyone on the way;
  * the error queue (IP_RECVERR) tells them apart.
  *
- * At most `sockets` connections are under way. Further checks wait their turn, up to a second;
- * their time begins when the SYN leaves.
+ * At most `max_concurrent` connections are under way. Further checks wait their turn, up to 0.9 s,
+ * so that their verdict comes in time; their time begins when the SYN leaves.
  */
 #include "phusong/collector.h"
 #include "phusong/conf.h"
@@ -32,10 +32,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WAIT_NS PHU_NS_PER_S
+#define WAIT_NS (900 * PHU_NS_PER_MS)
 
 struct tcp_options {
-    int64_t sockets;
+    int64_t max_concurrent;
 };
 
 struct tcp_check_options {
@@ -44,13 +44,13 @@ struct tcp_check_options {
 };
 
 static const struct phu_option tcp_options[] = {
-    {.name = "sockets",
+    {.name = "max_concurrent",
      .type = PHU_OPTION_INT,
-     .offset = offsetof(struct tcp_options, sockets),
+     .offset = offsetof(struct tcp_options, max_concurrent),
      .fallback = "512",
      .min = "1",
      .max = "16384",
-     .meaning = "connections under way at a time; further checks wait"},
+     .meaning = "so many connections at most are under way; one that has to wait 0.9 s is skipped"},
 };
 static const struct phu_option_table tcp_table = PHU_OPTION_TABLE(tcp_options, struct tcp_options);
 
@@ -139,7 +139,7 @@ struct tcp {
     struct phu_sink *sink;
     struct phu_resolver *resolver;
     struct phu_stats *stats;
-    int64_t sockets_most;
+    int64_t connecting_most;
     struct check *waiting, **waiting_end;
     bool is_starting;
     struct counters {
@@ -405,7 +405,7 @@ static void start_waiting(struct tcp *tcp)
     if (tcp->is_starting)
         return;
     tcp->is_starting = true;
-    while (tcp->waiting && tcp->counters.connecting < tcp->sockets_most) {
+    while (tcp->waiting && tcp->counters.connecting < tcp->connecting_most) {
         struct check *check = tcp->waiting;
 
         leave_queue(tcp, check);
@@ -419,7 +419,7 @@ static void begin(struct check *check)
 {
     struct tcp *tcp = check->tcp;
 
-    if (!tcp->waiting && tcp->counters.connecting < tcp->sockets_most) {
+    if (!tcp->waiting && tcp->counters.connecting < tcp->connecting_most) {
         connect_or_fail(check);
         return;
     }
@@ -563,7 +563,7 @@ static int tcp_open(const struct phu_collector_env *env, const void *options, vo
     tcp->sink = env->sink;
     tcp->resolver = env->resolver;
     tcp->stats = env->stats;
-    tcp->sockets_most = ((const struct tcp_options *)options)->sockets;
+    tcp->connecting_most = ((const struct tcp_options *)options)->max_concurrent;
     tcp->waiting_end = &tcp->waiting;
     add_stats(tcp);
     *self = tcp;

@@ -24,7 +24,7 @@ extern const struct phu_collector phu_collector_tcp;
 enum { CHECKS = 40 };
 
 struct tcp_options { /* as the collector's tables have it */
-    int64_t sockets;
+    int64_t max_concurrent;
 };
 
 struct tcp_check_options {
@@ -73,7 +73,7 @@ static void open_collector(struct fixture *fixture, int64_t sockets)
     struct phu_collector_env env = {.sink = &fixture->sink};
 
     *fixture = (struct fixture){.sink = {.put = sink_put},
-                                .options = {.sockets = sockets},
+                                .options = {.max_concurrent = sockets},
                                 .check_options = {.source = "", .interface = ""},
                                 .listener = -1};
     fixture->stats = phu_stats_new();
