@@ -15,3 +15,4 @@ int phu_cmd_agent(int argc, char **argv);
 int phu_cmd_check_config(int argc, char **argv);
 int phu_cmd_config(int argc, char **argv);
 int phu_cmd_spool(int argc, char **argv);
+int phu_cmd_probe(int argc, char **argv);

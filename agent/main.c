@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"check-config", phu_cmd_check_config, "report every mistake of configuration and inventory"},
     {"config", phu_cmd_config, "print the default configuration, or its reference"},
     {"spool", phu_cmd_spool, "look into the spool, check it, send points again"},
+    {"probe", phu_cmd_probe, "measure targets once, by hand"},
     {"version", run_version, "print the version"},
 };
 
