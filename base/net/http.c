@@ -19,6 +19,7 @@
 #include "http_rules.h"
 #include "phusong/resolve.h"
 #include "phusong/sched.h"
+#include "trust.h"
 
 #include <curl/curl.h>
 #include <openssl/ssl.h>
@@ -44,6 +45,7 @@
 struct phu_http_client {
     struct phu_sched *sched;
     struct phu_resolver *resolver;
+    struct phu_trust *trust;
     CURLM *multi;
     struct phu_timer timer; /* libcurl's */
     struct phu_timer pulse;
@@ -63,6 +65,7 @@ struct http_socket {
 
 enum call_state {
     CALL_LOOKUP,
+    CALL_TRUST, /* the authorities' certificates are being read */
     CALL_TRANSFER,
     CALL_OVER,
     CALL_TOLD, /* its owner is being called */
@@ -77,6 +80,7 @@ struct phu_http_call {
     enum call_state state;
     struct phu_timer timer; /* time limit; once over, delivery */
     struct phu_mono started, deadline, hop_began;
+    X509_STORE *authorities; /* NULL: none needed */
     bool had_grace;
 
     char *url; /* of this hop */
@@ -326,11 +330,17 @@ static int certificate_checked(int is_good, X509_STORE_CTX *store)
 /* A certificate that is refused is the one whose end is most interesting, and libcurl tells nothing
  * about it: so the end is read while OpenSSL checks. Only for connections that go with their call,
  * or a later renegotiation would find it gone. */
-static CURLcode watch_certificate(CURL *easy, void *context, void *arg)
+static CURLcode set_up_context(CURL *easy, void *context, void *arg)
 {
+    struct phu_http_call *call = arg;
+
     (void)easy;
-    SSL_CTX_set_app_data((SSL_CTX *)context, arg);
-    SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), certificate_checked);
+    if (call->authorities)
+        SSL_CTX_set1_cert_store(context, call->authorities);
+    if (call->request.is_fresh) {
+        SSL_CTX_set_app_data((SSL_CTX *)context, call);
+        SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), certificate_checked);
+    }
     return CURLE_OK;
 }
 
@@ -396,9 +406,11 @@ static void set_tls(struct phu_http_call *call)
     const struct phu_http_tls *tls = call->request.tls ? call->request.tls : &none;
     CURL *easy = call->easy;
 
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* or libcurl parses the CAs for every call */
-    if (tls->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca_file);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the authorities come from set_up_context */
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_up_context);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
     if (tls->cert_file && call->is_own_host)
         curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert_file);
     if (tls->key_file && call->is_own_host)
@@ -407,11 +419,8 @@ static void set_tls(struct phu_http_call *call)
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    if (call->request.is_fresh) {
+    if (call->request.is_fresh)
         curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, watch_certificate);
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
-    }
 }
 
 static void set_source(struct phu_http_call *call)
@@ -508,8 +517,51 @@ static void set_common(struct phu_http_call *call)
                          (long)(time_left(call) / PHU_NS_PER_MS) + 1000);
 }
 
+/* False while the call has to wait for the authorities' certificates, or has failed for them. */
+static bool has_authorities(struct phu_http_call *call)
+{
+    const struct phu_http_tls *tls = call->request.tls;
+    const char *file = tls ? tls->ca_file : NULL;
+    X509_STORE *store = NULL;
+    int error;
+
+    if (strcmp(call->place.scheme, "https") != 0 || (tls && tls->is_unverified))
+        return true;
+    error = phu_trust_get(call->client->trust, file, &store);
+    if (!error && X509_STORE_up_ref(store))
+        call->authorities = store;
+    if (error == -EAGAIN && call->state != CALL_TRUST) {
+        call->state = CALL_TRUST;
+        call->hop_began = phu_sched_now(call->client->sched);
+    }
+    if (error && error != -EAGAIN) {
+        snprintf(call->error, sizeof call->error,
+                 "no certificates of authorities can be read from %.200s",
+                 file ? file : phu_trust_system_file());
+        finish(call, PHU_HTTP_LOCAL, call->error);
+    }
+    return error == 0;
+}
+
+/* Reading them is our own affair: that time is not part of the answer's. */
+static void authorities_read(void *arg)
+{
+    struct phu_http_client *client = arg;
+
+    for (struct phu_http_call *call = client->calls; call; call = call->next) {
+        if (call->state != CALL_TRUST)
+            continue;
+        call->started = phu_mono_add(call->started,
+                                     phu_mono_since(phu_sched_now(client->sched), call->hop_began));
+        call->hop_began = phu_sched_now(client->sched);
+        begin_transfer(call);
+    }
+}
+
 static void begin_transfer(struct phu_http_call *call)
 {
+    if (!has_authorities(call))
+        return;
     call->state = CALL_TRANSFER;
     call->error[0] = '\0';
     call->retry_after[0] = '\0';
@@ -533,6 +585,8 @@ static void begin_transfer(struct phu_http_call *call)
 
 static void end_transfer(struct phu_http_call *call)
 {
+    X509_STORE_free(call->authorities);
+    call->authorities = NULL;
     if (!call->easy)
         return;
     curl_multi_remove_handle(call->client->multi, call->easy);
@@ -839,6 +893,8 @@ static void call_timer_rang(struct phu_timer *timer)
     read_result(call);
     if (call->state == CALL_LOOKUP)
         finish(call, PHU_HTTP_DNS, "the name servers do not answer");
+    else if (call->state == CALL_TRUST)
+        finish(call, PHU_HTTP_LOCAL, "reading the certificates of authorities takes too long");
     else if (call->result.connect_ns < 0)
         finish(call, PHU_HTTP_TIMEOUT, "no connection in time");
     else if (call->result.status == 0)
@@ -929,8 +985,11 @@ int phu_http_client_new(struct phu_sched *sched, struct phu_resolver *resolver,
     client->resolver = resolver;
     phu_timer_init(&client->timer, timer_rang);
     phu_timer_init(&client->pulse, pulse_rang);
+    client->trust = phu_trust_new(sched, authorities_read, client);
     client->multi = curl_multi_init();
-    if (!client->multi) {
+    if (!client->multi || !client->trust) {
+        curl_multi_cleanup(client->multi);
+        phu_trust_free(client->trust);
         curl_global_cleanup();
         free(client);
         return -ENOMEM;
@@ -952,6 +1011,7 @@ void phu_http_client_free(struct phu_http_client *client)
     while (client->calls)
         phu_http_cancel(client->calls);
     curl_multi_cleanup(client->multi);
+    phu_trust_free(client->trust);
     while (client->sockets)
         forget_socket(client->sockets);
     phu_timer_cancel(client->sched, &client->timer);
