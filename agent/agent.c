@@ -124,6 +124,14 @@ static const struct phu_credential *find_credential(void *arg, const char *name)
     return phu_config_find_credential(agent->current->config, name);
 }
 
+static int apply_dns(struct agent *agent, const struct phu_config *config)
+{
+    const struct phu_strings *servers = &config->agent.dns_servers;
+
+    return phu_resolver_set_servers(agent->resolver, (const char *const *)servers->items,
+                                    servers->count, NULL);
+}
+
 static int open_basics(struct agent *agent)
 {
     const struct phu_config *config = agent->current->config;
@@ -140,6 +148,10 @@ static int open_basics(struct agent *agent)
     agent->stats = phu_stats_new();
     phu_loop_add_stats(agent->sched, agent->stats);
     error = phu_resolver_new(agent->sched, &agent->resolver);
+    if (error)
+        return error;
+    phu_resolver_add_stats(agent->resolver, agent->stats);
+    error = apply_dns(agent, config);
     if (error)
         return error;
     error = phu_http_client_new(agent->sched, agent->resolver, &agent->http);
@@ -230,6 +242,8 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
     phu_outlets_close(&agent->outlets); /* they borrow the old configuration */
     agent->current = phu_generation_new(&agent->generations, config);
     apply_log(&config->log);
+    if (apply_dns(agent, config))
+        phu_log_error("agent", "the name servers stay the old ones", "%s", "");
     phu_roster_apply(&agent->roster, agent->current, inventory, diff);
     phu_inventory_free(agent->inventory);
     agent->inventory = inventory;

@@ -38,6 +38,7 @@ struct phu_config_agent {
     char *user; /* "": stay */
     int64_t window_ns;
     int64_t boot_jitter_ns;
+    struct phu_strings dns_servers; /* none: those of resolv.conf */
 };
 
 enum phu_config_journal {

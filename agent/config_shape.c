@@ -8,6 +8,7 @@
 
 #include "phusong/collector.h"
 #include "phusong/exporter.h"
+#include "phusong/resolve.h"
 #include "phusong/text.h"
 #include "phusong/time.h"
 
@@ -40,6 +41,10 @@ static const struct phu_option agent_options[] = {
                 "province do not wake in step after a power cut"},
     {OPTION(phu_config_agent, user, "user"), .type = PHU_OPTION_STRING, .fallback = "",
      .meaning = "user to become once sockets are open; empty: stay who started the agent"},
+    {OPTION(phu_config_agent, dns_servers, "dns_servers"), .type = PHU_OPTION_STRINGS,
+     .fallback = "", .most = 8,
+     .meaning = "name servers to ask, such as 10.0.0.1 or [fd00::1]:5353; none: those of "
+                "/etc/resolv.conf"},
 };
 
 static void validate_agent(const void *conf, void *context)
@@ -54,6 +59,13 @@ static void validate_agent(const void *conf, void *context)
                          "\"window\" must divide an hour, such as 10s, 30s, 60s, 5m or 15m");
     if (!agent->inventory[0])
         phu_conf_mistake(context, "inventory", "\"inventory\" must name a folder");
+    for (size_t i = 0; i < agent->dns_servers.count; i++) {
+        if (!phu_resolver_is_server(agent->dns_servers.items[i]))
+            phu_conf_mistake(context, "dns_servers",
+                             "\"%s\" is not an address: write 10.0.0.1, 10.0.0.1:5353, fd00::1 or "
+                             "[fd00::1]:5353",
+                             agent->dns_servers.items[i]);
+    }
 }
 
 static const struct phu_option_table agent_table = {

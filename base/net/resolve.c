@@ -706,7 +706,7 @@ void phu_resolver_free(struct phu_resolver *resolver)
 }
 
 /* "10.0.0.1", "10.0.0.1:53", "fd00::1", "[fd00::1]", "[fd00::1]:53". */
-static bool is_server(const char *text)
+bool phu_resolver_is_server(const char *text)
 {
     struct sockaddr_storage address;
     char host[INET6_ADDRSTRLEN + 1];
@@ -754,7 +754,7 @@ int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *s
     char *joined = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        if (is_server(servers[i]))
+        if (phu_resolver_is_server(servers[i]))
             continue;
         if (bad)
             *bad = i;
@@ -764,6 +764,10 @@ int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *s
         joined = join(servers, count);
         if (!joined)
             return -ENOMEM;
+    }
+    if (joined && resolver->servers && strcmp(joined, resolver->servers) == 0) {
+        free(joined);
+        return 0;
     }
     free(resolver->servers);
     resolver->servers = joined;

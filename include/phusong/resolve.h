@@ -1,6 +1,7 @@
 /* Names to addresses without ever blocking the loop (c-ares underneath). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -20,6 +21,8 @@ void phu_resolver_free(struct phu_resolver *resolver);
  * `bad`, if not NULL, is then its place. */
 int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *servers,
                              size_t count, size_t *bad);
+/* Is this text such a server? */
+bool phu_resolver_is_server(const char *text);
 void phu_resolver_add_stats(struct phu_resolver *resolver, struct phu_stats *stats);
 
 /* status 0, or -ENOENT (no such name, or no address of this family), -ETIMEDOUT, -ECONNREFUSED (no
