@@ -606,8 +606,6 @@ static void looked_up(void *arg, int status, const struct sockaddr_storage *addr
     struct phu_http_call *call = arg;
 
     call->lookup = NULL;
-    add_phase(&call->result.lookup_ns,
-              phu_mono_since(phu_sched_now(call->client->sched), call->hop_began));
     if (status == -ENOENT) {
         finish(call, PHU_HTTP_DNS, "no such name");
         return;
@@ -617,6 +615,8 @@ static void looked_up(void *arg, int status, const struct sockaddr_storage *addr
                status == -ETIMEDOUT ? "the name servers do not answer" : "the name lookup failed");
         return;
     }
+    add_phase(&call->result.lookup_ns,
+              phu_mono_since(phu_sched_now(call->client->sched), call->hop_began));
     call->address_count = count < ADDRESSES_TRIED ? count : ADDRESSES_TRIED;
     memcpy(call->addresses, addresses, call->address_count * sizeof *addresses);
     begin_transfer(call);
