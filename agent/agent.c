@@ -56,6 +56,7 @@ struct agent {
     struct phu_signal *signals[4];
     struct phu_timer watchdog;
     int64_t watchdog_ns;
+    bool is_stopping;
 };
 
 /* -- Starting -------------------------------------------------------------------------------- */
@@ -275,13 +276,37 @@ static void reloaded(void *arg, struct phu_config *config, struct phu_inventory 
 
 /* -- Signals and the watchdog ---------------------------------------------------------------- */
 
+static void drained(void *arg)
+{
+    struct agent *agent = arg;
+
+    phu_loop_stop(agent->sched);
+}
+
+/* The first signal waits for the verdicts of what was sent, the second does not. */
+static void stop(struct agent *agent, int number)
+{
+    const char *name = number == SIGINT ? "INT" : "TERM";
+
+    if (agent->is_stopping) {
+        phu_log_info("agent", "stopping at once", "signal=%s", name);
+        phu_loop_stop(agent->sched);
+        return;
+    }
+    agent->is_stopping = true;
+    phu_log_info("agent", "stopping", "signal=%s", name);
+    phu_notify("STOPPING=1");
+    phu_reload_close(&agent->reload);
+    phu_checks_drain(agent->checks, drained, agent);
+}
+
 static void signal_came(void *arg, int number)
 {
     struct agent *agent = arg;
 
     switch (number) {
     case SIGHUP:
-        if (!agent->args->is_once)
+        if (!agent->args->is_once && !agent->is_stopping)
             phu_reload_start(&agent->reload);
         break;
     case SIGUSR1:
@@ -290,8 +315,7 @@ static void signal_came(void *arg, int number)
             phu_spool_sync(agent->spool);
         break;
     default:
-        phu_log_info("agent", "stopping", "signal=%s", number == SIGINT ? "INT" : "TERM");
-        phu_loop_stop(agent->sched);
+        stop(agent, number);
     }
 }
 
@@ -327,13 +351,6 @@ static void start_watchdog(struct agent *agent)
 
 /* -- Running --------------------------------------------------------------------------------- */
 
-static void all_measured(void *arg)
-{
-    struct agent *agent = arg;
-
-    phu_loop_stop(agent->sched);
-}
-
 static int run_once(struct agent *agent)
 {
     size_t refused = phu_roster_fill(&agent->roster, agent->current, agent->inventory);
@@ -341,7 +358,7 @@ static int run_once(struct agent *agent)
 
     if (error)
         return error;
-    phu_checks_run_once(agent->checks, ONCE_PER_SECOND, all_measured, agent);
+    phu_checks_run_once(agent->checks, ONCE_PER_SECOND, drained, agent);
     phu_loop_run(agent->sched);
     phu_monitor_flush(agent->monitor);
     fflush(stdout);
@@ -383,8 +400,6 @@ static int run(struct agent *agent)
     start_watchdog(agent);
     say_ready(agent);
     phu_loop_run(agent->sched);
-    phu_notify("STOPPING=1");
-    phu_reload_close(&agent->reload);
     phu_monitor_flush(agent->monitor);
     return 0;
 }

@@ -30,14 +30,17 @@ struct phu_checks {
     struct phu_mono hold_until;
     struct phu_checks_counts counts;
 
-    /* run_once */
+    size_t in_flight;
+
+    /* Of run_once and drain: what is called when the last verdict is in. */
+    struct phu_timer idle;
+    void (*idle_call)(void *arg);
+    void *idle_arg;
+
+    /* Of run_once. */
     struct phu_timer once_tick;
-    size_t once_next;
+    size_t once_next; /* handle */
     unsigned once_per_tick;
-    size_t once_left;
-    bool is_once;
-    void (*once_done)(void *arg);
-    void *once_arg;
 };
 
 /* FNV-1a, then a finaliser so that ids which differ in the last digit land far apart. */
@@ -65,6 +68,9 @@ int64_t phu_checks_phase_ns(const char *agent, const char *id, int64_t interval_
     return (int64_t)(hash_ids(agent, id) % (uint64_t)points) * PHU_CHECKS_GRID_NS;
 }
 
+static void became_idle(struct phu_timer *timer);
+static void once_ticked(struct phu_timer *timer);
+
 static void add_stats(struct phu_checks *checks)
 {
     static const struct phu_stat_info count = {"phusong_checks", PHU_STAT_GAUGE,
@@ -91,6 +97,8 @@ struct phu_checks *phu_checks_new(struct phu_sched *sched, struct phu_stats *sta
         abort();
     checks->sched = sched;
     checks->stats = stats;
+    phu_timer_init(&checks->idle, became_idle);
+    phu_timer_init(&checks->once_tick, once_ticked);
     add_stats(checks);
     return checks;
 }
@@ -100,6 +108,7 @@ void phu_checks_free(struct phu_checks *checks)
     if (!checks)
         return;
     phu_timer_cancel(checks->sched, &checks->once_tick);
+    phu_timer_cancel(checks->sched, &checks->idle);
     phu_stats_remove_within(checks->stats, checks, sizeof *checks);
     free(checks->items);
     free(checks->agent);
@@ -119,6 +128,7 @@ void phu_checks_counts(const struct phu_checks *checks, struct phu_checks_counts
 static void poll_check(struct check *check)
 {
     check->is_in_flight = true;
+    check->checks->in_flight++;
     check->checks->counts.polls++;
     check->collector->poll(check->self, check->attached);
 }
@@ -246,10 +256,22 @@ static struct check *find(const struct phu_checks *checks, uint32_t handle)
     return handle < checks->size ? checks->items[handle] : NULL;
 }
 
-static void one_done(struct phu_checks *checks)
+/* Nothing planned, nothing in flight: the time for idle_call. */
+static bool is_idle(const struct phu_checks *checks)
 {
-    if (checks->is_once && --checks->once_left == 0)
-        checks->once_done(checks->once_arg);
+    return checks->idle_call && !checks->in_flight && !phu_timer_is_armed(&checks->once_tick);
+}
+
+static void end_flight(struct check *check)
+{
+    struct phu_checks *checks = check->checks;
+
+    if (!check->is_in_flight)
+        return;
+    check->is_in_flight = false;
+    checks->in_flight--;
+    if (is_idle(checks))
+        phu_timer_after(checks->sched, &checks->idle, 0);
 }
 
 void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
@@ -260,6 +282,7 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
         return;
     phu_timer_cancel(checks->sched, &check->slot);
     check->collector->detach(check->self, check->attached);
+    end_flight(check);
     checks->items[handle] = NULL;
     checks->count--;
     free(check);
@@ -269,13 +292,29 @@ void phu_checks_verdict(struct phu_checks *checks, uint32_t handle)
 {
     struct check *check = find(checks, handle);
 
-    if (!check || !check->is_in_flight)
-        return;
-    check->is_in_flight = false;
-    one_done(checks);
+    if (check)
+        end_flight(check);
 }
 
-/* -- Once ------------------------------------------------------------------------------------ */
+/* -- Once, and the end ------------------------------------------------------------------------ */
+
+static void became_idle(struct phu_timer *timer)
+{
+    struct phu_checks *checks = phu_container_of(timer, struct phu_checks, idle);
+
+    checks->idle_call(checks->idle_arg);
+}
+
+static void stop_planning(struct phu_checks *checks, void (*done)(void *arg), void *arg)
+{
+    for (size_t i = 0; i < checks->size; i++) {
+        if (checks->items[i])
+            phu_timer_cancel(checks->sched, &checks->items[i]->slot);
+    }
+    phu_timer_cancel(checks->sched, &checks->once_tick);
+    checks->idle_call = done;
+    checks->idle_arg = arg;
+}
 
 static void once_ticked(struct phu_timer *timer)
 {
@@ -292,8 +331,8 @@ static void once_ticked(struct phu_timer *timer)
     }
     if (checks->once_next < checks->size)
         phu_timer_after(checks->sched, timer, PHU_CHECKS_GRID_NS);
-    else if (checks->count == 0)
-        checks->once_done(checks->once_arg);
+    else if (is_idle(checks))
+        phu_timer_after(checks->sched, &checks->idle, 0);
 }
 
 void phu_checks_run_once(struct phu_checks *checks, unsigned per_second, void (*done)(void *arg),
@@ -301,16 +340,15 @@ void phu_checks_run_once(struct phu_checks *checks, unsigned per_second, void (*
 {
     const unsigned ticks_per_second = (unsigned)(PHU_NS_PER_S / PHU_CHECKS_GRID_NS);
 
-    for (size_t i = 0; i < checks->size; i++) {
-        if (checks->items[i])
-            phu_timer_cancel(checks->sched, &checks->items[i]->slot);
-    }
-    checks->is_once = true;
-    checks->once_done = done;
-    checks->once_arg = arg;
-    checks->once_left = (size_t)checks->count;
+    stop_planning(checks, done, arg);
     checks->once_next = 0;
     checks->once_per_tick = per_second / ticks_per_second ? per_second / ticks_per_second : 1;
-    phu_timer_init(&checks->once_tick, once_ticked);
     phu_timer_after(checks->sched, &checks->once_tick, 0);
+}
+
+void phu_checks_drain(struct phu_checks *checks, void (*done)(void *arg), void *arg)
+{
+    stop_planning(checks, done, arg);
+    if (is_idle(checks))
+        phu_timer_after(checks->sched, &checks->idle, 0);
 }

@@ -47,7 +47,11 @@ void phu_checks_verdict(struct phu_checks *checks, uint32_t check);
 void phu_checks_run_once(struct phu_checks *checks, unsigned per_second, void (*done)(void *arg),
                          void *arg);
 
-/* Milliseconds, for tests and `check-config`: a pure function of its arguments. */
+/* Plans nothing more, and calls done when the polls in flight have their verdicts: what was sent is
+ * then accounted for. Every collector ends a poll within its timeout. */
+void phu_checks_drain(struct phu_checks *checks, void (*done)(void *arg), void *arg);
+
+/* A pure function of its arguments. */
 int64_t phu_checks_phase_ns(const char *agent, const char *id, int64_t interval_ns);
 
 struct phu_checks_counts {

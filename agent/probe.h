@@ -15,8 +15,9 @@
 
 struct phu_credential;
 
-#define PHU_PROBE_RTTS 65536 /* round trips per target that percentiles are taken from: the last   \
-                              */
+#define PHU_PROBE_RTTS                                                                             \
+    65536 /* round trips per target that percentiles are taken from: the last                      \
+           */
 
 /* All values of one metric, of one target or row. */
 struct phu_probe_sum {

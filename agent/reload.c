@@ -128,5 +128,6 @@ void phu_reload_close(struct phu_reload *reload)
     if (reload->job)
         reload->job->reload = NULL;
     reload->job = NULL;
-    phu_stats_remove_within(reload->stats, reload, sizeof *reload);
+    if (reload->stats)
+        phu_stats_remove_within(reload->stats, reload, sizeof *reload);
 }

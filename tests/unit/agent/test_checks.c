@@ -260,6 +260,38 @@ static void once_polls_each_check_once_and_paced(void **state)
     assert_true(is_done);
 }
 
+static void draining_waits_for_what_is_in_flight(void **state)
+{
+    struct fixture *fixture = *state;
+    bool is_done = false;
+
+    fixture->fake.is_slow = true;
+    add(fixture, 1, "a/icmp", 10 * PHU_NS_PER_S);
+    add(fixture, 2, "b/icmp", 10 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 10 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls, 2);
+    phu_checks_drain(fixture->checks, set_flag, &is_done);
+    phu_checks_verdict(fixture->checks, 1);
+    phu_sim_run(fixture->fake.sched, 60 * PHU_NS_PER_S);
+    assert_false(is_done);
+    phu_checks_verdict(fixture->checks, 2);
+    phu_sim_run(fixture->fake.sched, PHU_NS_PER_S);
+    assert_true(is_done);
+    assert_int_equal(fixture->fake.polls, 2);
+}
+
+static void draining_an_idle_runner_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    bool is_done = false;
+
+    add(fixture, 1, "a/icmp", 10 * PHU_NS_PER_S);
+    phu_checks_drain(fixture->checks, set_flag, &is_done);
+    phu_sim_run(fixture->fake.sched, 60 * PHU_NS_PER_S);
+    assert_true(is_done);
+    assert_int_equal(fixture->fake.polls, 0);
+}
+
 static void once_with_nothing_to_do_ends(void **state)
 {
     struct fixture *fixture = *state;
@@ -280,6 +312,7 @@ int main(void)
         test(a_busy_check_is_not_polled_again),     test(a_clock_step_moves_no_slot),
         test(holds_everything_after_boot),          test(what_attach_refuses_is_not_planned),
         test(once_polls_each_check_once_and_paced), test(once_with_nothing_to_do_ends),
+        test(draining_waits_for_what_is_in_flight), test(draining_an_idle_runner_ends),
     };
 
     return cmocka_run_group_tests_name("checks", tests, NULL, NULL);
