@@ -302,7 +302,8 @@ static void became_idle(struct phu_timer *timer)
 {
     struct phu_checks *checks = phu_container_of(timer, struct phu_checks, idle);
 
-    checks->idle_call(checks->idle_arg);
+    if (is_idle(checks)) /* a verdict that came from inside the poll was not the last one */
+        checks->idle_call(checks->idle_arg);
 }
 
 static void stop_planning(struct phu_checks *checks, void (*done)(void *arg), void *arg)
