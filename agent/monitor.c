@@ -21,7 +21,7 @@
 
 #define MODULE "monitor"
 
-#define TICK_NS PHU_NS_PER_S
+#define TICK_NS (5 * PHU_NS_PER_S) /* a step of the wall clock is noticed within this */
 #define GRACE_NS (250 * PHU_NS_PER_MS)
 #define SWEEP_TICK_NS (10 * PHU_NS_PER_MS)
 #define SWEEP_SPAN_NS (4 * PHU_NS_PER_S)

@@ -2,8 +2,13 @@
 
 #include <stdlib.h>
 
-/* Generations start below this after the clock was set back between two runs. */
-#define FIRST_GENERATIONS 997
+#define SALT_BITS 24
+
+/* Multiplicative hashing (Knuth 6.4): neighbours end up far apart. */
+static int64_t salt_of(struct phu_wall start)
+{
+    return (int64_t)((uint64_t)start.ns * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SALT_BITS));
+}
 
 static int64_t boundary_after(int64_t wall_ns, int64_t window_ns)
 {
@@ -17,7 +22,7 @@ static void begin_segment(struct phu_timeline *timeline, int64_t mono_ns, int64_
     int64_t stamp = wall_ns;
 
     if (stamp <= timeline->newest_ns)
-        stamp += timeline->generation * PHU_NS_PER_US;
+        stamp += timeline->shift_ns;
     if (stamp > timeline->newest_ns)
         timeline->newest_ns = stamp;
     timeline->kept[timeline->last % PHU_TIMELINE_KEPT] =
@@ -28,10 +33,10 @@ static void begin_segment(struct phu_timeline *timeline, int64_t mono_ns, int64_
 void phu_timeline_init(struct phu_timeline *timeline, int64_t window_ns, struct phu_mono mono,
                        struct phu_wall wall, struct phu_wall newest)
 {
-    *timeline = (struct phu_timeline){
-        .window_ns = window_ns, .offset_ns = wall.ns - mono.ns, .newest_ns = newest.ns};
-    if (wall.ns <= newest.ns)
-        timeline->generation = 1 + (wall.ns / PHU_NS_PER_US) % FIRST_GENERATIONS;
+    *timeline = (struct phu_timeline){.window_ns = window_ns,
+                                      .offset_ns = wall.ns - mono.ns,
+                                      .newest_ns = newest.ns,
+                                      .shift_ns = PHU_NS_PER_US + salt_of(wall)};
     begin_segment(timeline, mono.ns, wall.ns);
 }
 
@@ -47,7 +52,7 @@ static void step(struct phu_timeline *timeline, struct phu_mono mono, struct phu
     if (reached > timeline->newest_ns)
         timeline->newest_ns = reached;
     if (wall.ns <= timeline->newest_ns)
-        timeline->generation++;
+        timeline->shift_ns += PHU_NS_PER_US;
     timeline->offset_ns = wall.ns - mono.ns;
     timeline->steps++;
     timeline->last++;

@@ -12,13 +12,14 @@
  *   at the true new time, partial, up to the next multiple.
  *
  * After a step backwards the same times of day come again, and a store would overwrite the points
- * that it has. So until the clock passes the newest time used before, stamps are moved by some
- * microseconds, as many as there were such steps: 10:05:00.000001 does not replace 10:05:00.
+ * that it has. So until the clock passes the newest time used before, stamps are moved: 10:05:00
+ * and some microseconds does not replace 10:05:00. How many is a number below 2^24 ns, hashed from
+ * the time at which the run started, and one microsecond for each step backwards since: always
+ * different within one run, and different from other runs' as near as makes no matter.
  *
  * A subject added in the middle of a segment is stamped with its true start, so a restart within
- * the same minute replaces nothing either. What a former run used is known only as far as the
- * caller says (`newest`); when the clock was set back between two runs the count starts at a
- * number hashed from the start time.
+ * the same minute replaces nothing either. How far former runs came is known as far as the caller
+ * says (`newest`).
  */
 #pragma once
 
@@ -41,9 +42,9 @@ struct phu_segment {
 
 struct phu_timeline {
     int64_t window_ns;
-    int64_t offset_ns; /* wall - mono */
-    int64_t newest_ns; /* no stamp so far is later */
-    int64_t generation;
+    int64_t offset_ns;   /* wall - mono */
+    int64_t newest_ns;   /* no stamp so far is later */
+    int64_t shift_ns;    /* of stamps that are not newer */
     int64_t boundary_ns; /* wall, where the current segment ends: a multiple of window_ns */
     int64_t steps;
     uint32_t last; /* number of the current segment */
