@@ -296,7 +296,7 @@ static void prepend_chunks(struct phu_chunk_list *list, struct phu_chunk_list *f
     list->bytes += front->bytes;
 }
 
-/* A few are kept for the next points, so that a steady trickle costs no page faults. */
+/* Some are kept for the next points: a new one costs 32 page faults. */
 static void free_chunk(struct phu_spool *spool, struct phu_chunk *chunk)
 {
     if (spool->spare_count < sizeof spool->spares / sizeof *spool->spares)
@@ -305,9 +305,18 @@ static void free_chunk(struct phu_spool *spool, struct phu_chunk *chunk)
         phu_chunk_free(chunk);
 }
 
+/* When little is going on, a burst's memory goes back to the system. */
+static void trim_spares(struct phu_spool *spool)
+{
+    while (spool->spare_count > 2)
+        phu_chunk_free(spool->spares[--spool->spare_count]);
+}
+
 /* Frees the chunks that are durable; the rest waits for the next round, before all newer ones. */
 static void take_back_chunks(struct phu_spool *spool, struct phu_chunk_list *chunks)
 {
+    if (chunks->head && !chunks->head->next)
+        trim_spares(spool);
     while (chunks->head && chunks->head->done == chunks->head->used) {
         struct phu_chunk *chunk = chunks->head;
 

@@ -54,7 +54,7 @@ struct phu_spool {
     bool is_sync_wanted, is_cursor_due;
     struct phu_chunk_list pending;
     size_t flight_bytes;
-    struct phu_chunk *spares[2];
+    struct phu_chunk *spares[16];
     size_t spare_count;
     struct phu_timer sync_timer, cursor_timer, ready_timer;
     uint64_t *unlinks; /* bases of segments to delete with the next job */
