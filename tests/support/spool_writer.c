@@ -124,10 +124,12 @@ static void deliver_some(struct phu_timer *timer)
 
 static int run(struct writer *writer, const struct phu_spool_conf *conf)
 {
-    int error = phu_loop_new(&writer->sched);
-
-    if (error || phu_spool_open(writer->sched, conf, NULL, &writer->spool) != 0)
+    if (phu_loop_new(&writer->sched) != 0)
         return 4;
+    if (phu_spool_open(writer->sched, conf, NULL, &writer->spool) != 0) {
+        phu_loop_free(writer->sched);
+        return 4;
+    }
     phu_timer_init(&writer->tick, put_some);
     phu_timer_init(&writer->poll, deliver_some);
     phu_spool_on_durable(writer->spool, print_durable, writer);
