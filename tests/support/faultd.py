@@ -179,10 +179,10 @@ class Handler(BaseHTTPRequestHandler):
         self.raw(b"\x16\x03\x01\x02\x00\x01\x00 this is not the protocol you are looking for\r\n\r\n")
 
     def after_slow(self, server):
-        for byte in b"HTTP/1.1 204 No Content\r\nX-Slow: yes\r\n\r\n":
+        for byte in b"HTTP/1.1 204 No Content\r\n\r\n":
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
-            server.stopping.wait(0.005)
+            server.stopping.wait(0.003)
         self.request_record.status = 204
 
     def after_stale(self, server):
@@ -201,7 +201,8 @@ class Listener(ThreadingHTTPServer):
 
 
 class FaultServer:
-    def __init__(self, port=0, seed=0, faults=None, forward=()):
+    def __init__(self, port=0, seed=0, faults=None, forward=(), tls=None):
+        """`tls` is an ssl.SSLContext; then the address is https://localhost:PORT."""
         self.rules = Rules()
         self.faults = dict(faults or {})
         self.random = random.Random(seed)
@@ -217,6 +218,11 @@ class FaultServer:
         self.listener.owner = self
         self.port = self.listener.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        if tls:
+            self.url = f"https://localhost:{self.port}"
+            # the handshake belongs to the connection's own thread
+            self.listener.socket = tls.wrap_socket(self.listener.socket, server_side=True,
+                                                   do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 

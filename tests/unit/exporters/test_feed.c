@@ -556,7 +556,7 @@ static void sets_aside_just_the_refused_lines(void **state)
         scene->conf.batch_lines = 1 + (int64_t)(phu_chance_next(&scene->chance) % 1000);
         scene->conf.concurrency = 1 + (int64_t)(round % 4);
         open_feed(scene);
-        for (int i = 0; i < 1500; i++)
+        for (int i = 0; i < 700; i++)
             put(scene, phu_chance_share(&scene->chance) < share ? "bad" : "good", 0);
         phu_sim_run(scene->sched, 3600 * S);
         check_all_settled(scene, !scene->is_partial);
@@ -735,18 +735,18 @@ static void the_backlog_gets_its_share_beside_live_data(void **state)
         struct scene *scene = new_scene(1);
         double share;
 
-        scene->conf.batch_lines = 100;
+        scene->conf.batch_lines = 20;
         scene->conf.backfill_share = shares[i];
         scene->conf.concurrency = slots[i];
         scene->status = 0;
-        put_many(scene, 30000);
+        put_many(scene, 6500);
         open_feed(scene);
         phu_sim_run(scene->sched, 700 * S);
         scene->status = 204;
         scene->latency_ns = S / 2;
         while (stat_value(scene, "phusong_exporter_up", NULL) == 0)
             phu_sim_run(scene->sched, 1 * S);
-        put_many(scene, 30000);
+        put_many(scene, 6500);
         phu_sim_run(scene->sched, 2 * S);
         scene->live_bytes = scene->backfill_bytes = 0;
         phu_sim_run(scene->sched, 20 * S);
@@ -818,7 +818,7 @@ static void settles_every_line_whatever_happens(void **state)
         scene->conf.concurrency = 1 + (int64_t)(round % 5);
         open_feed(scene);
         phu_log_set_level((enum phu_log_level) - 1);
-        for (int i = 0; i < 2000; i++) {
+        for (int i = 0; i < 800; i++) {
             put(scene, phu_chance_share(&scene->chance) < 0.01 ? "bad" : "good", 0);
             if (phu_chance_share(&scene->chance) < 0.02)
                 phu_sim_run(scene->sched, phu_chance_between(&scene->chance, 0, 10 * S));
@@ -830,8 +830,8 @@ static void settles_every_line_whatever_happens(void **state)
         }
         scene->mishap = 0;
         phu_sim_run(scene->sched, 3600 * S);
-        assert_int_equal(fake_spool_acked(scene->spool), 2000);
-        for (size_t i = 0; i < 2000; i++)
+        assert_int_equal(fake_spool_acked(scene->spool), 800);
+        for (size_t i = 0; i < 800; i++)
             assert_true(is_bad(fake_spool_line(scene->spool, i)) || scene->stored[i] >= 1);
         end_scene(scene);
     }
