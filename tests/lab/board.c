@@ -64,7 +64,7 @@ int lab_board_map(int fd, const struct lab_board **board)
 
 void lab_board_unmap(const struct lab_board *board)
 {
-    munmap((void *)(uintptr_t)board, board_size());
+    munmap((void *)board, board_size());
 }
 
 unsigned lab_board_lateness(const struct lab_totals *totals, double share)

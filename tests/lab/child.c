@@ -102,7 +102,7 @@ static int start_child(struct lab_child *child, int ns_fd, int *fd, struct lab_e
 int lab_child_serve(struct lab_child *child, int ns_fd, const struct lab_serve_config *config,
                     struct lab_error *err)
 {
-    int fd;
+    int fd = -1;
     int is_parent = start_child(child, ns_fd, &fd, err);
 
     child->name = "serve";
@@ -175,7 +175,7 @@ int lab_child_snmpd(struct lab_child *child, int ns_fd, const struct lab_snmp_co
 {
     int error = write_snmp_config(config, directory);
     int is_parent;
-    int fd;
+    int fd = -1;
 
     child->name = "snmpd";
     if (error < 0)

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "load.h"
 #include "netns.h"
 #include "report.h"
 #include "scenario.h"
@@ -313,6 +314,56 @@ static int run_exec(const struct lab_verb *verb, const char *state, char **words
     return errno == ENOENT ? 127 : 126;
 }
 
+static int parse_load(char **words, int count, struct lab_load *load, struct lab_error *err)
+{
+    uint64_t most;
+
+    *load = (struct lab_load){.patience_ns = 1000000000};
+    if (lab_prefix_parse(words[1], &load->prefix, err) < 0 ||
+        lab_parse_number(get_option(words, count, "--rate", "1000"), 1000000, &load->rate, err) <
+            0 ||
+        lab_parse_duration(get_option(words, count, "--for", "5s"), &load->length_ns, err) < 0)
+        return -EINVAL;
+    if (!lab_prefix_is_v4(&load->prefix) || load->rate == 0)
+        return lab_fail(err, "load takes an IPv4 prefix and a rate of 1 or more");
+    most = UINT64_C(1) << (128 - load->prefix.length);
+    return lab_parse_number(get_option(words, count, "--hosts", "256"), most, &load->hosts, err) <
+                       0 ||
+                   load->hosts == 0
+               ? lab_fail(err, "--hosts: from 1 to the %llu addresses of the prefix",
+                          (unsigned long long)most)
+               : 0;
+}
+
+static int run_load(const struct lab_verb *verb, const char *state, char **words, int count)
+{
+    bool is_json = has_flag(words, count, "--json");
+    struct lab_load_result result;
+    struct lab_load load;
+    struct lab_error err;
+
+    (void)state;
+    if (count < 2)
+        return usage(verb);
+    if (parse_load(words, count, &load, &err) < 0) {
+        fprintf(stderr, "phusong-lab: %s\n", err.text);
+        return USAGE;
+    }
+    if (lab_load_run(&load, &result, &err) < 0) {
+        fprintf(stderr, "phusong-lab: %s\n", err.text);
+        return 1;
+    }
+    printf(is_json
+               ? "{\"sent\": %llu, \"refused\": %llu, \"answered\": %llu, \"rtt_p50_us\": %llu, "
+                 "\"rtt_p95_us\": %llu, \"rtt_p99_us\": %llu}\n"
+               : "sent %llu, refused by the kernel %llu, answered %llu, rtt p50 %llu us, p95 %llu "
+                 "us, p99 %llu us\n",
+           (unsigned long long)result.sent, (unsigned long long)result.refused,
+           (unsigned long long)result.answered, (unsigned long long)result.rtt_us[0],
+           (unsigned long long)result.rtt_us[1], (unsigned long long)result.rtt_us[2]);
+    return 0;
+}
+
 static int run_stop(const struct lab_verb *verb, const char *state, char **words, int count)
 {
     return count == 1 ? pass_on(state, words, count) : usage(verb);
@@ -373,6 +424,11 @@ const struct lab_verb lab_client_verbs[] = {
     {"wait", "[--timeout TIME]", "wait until a lab answers", NULL, run_wait},
     {"exec", "[--side district|agent] -- COMMAND...", "run a command inside the lab",
      "The lab ends the command when it stops.\n", run_exec},
+    {"load", "PREFIX [--rate N] [--for TIME] [--hosts N] [--json]",
+     "send echo requests at a steady pace, and say what came back",
+     "Needs a raw socket. With --agent-netns: phusong-lab exec --side agent -- phusong-lab load "
+     "...\n",
+     run_load},
     {"stop", "", "stop the lab; returns when all is cleaned up", NULL, run_stop},
     {"sweep", "", "clean up after labs that were killed", NULL, run_sweep},
     {"doctor", "", "what is possible on this machine, and why not", NULL, run_doctor},

@@ -84,7 +84,7 @@ static ssize_t exchange(int fd, const struct request *request, char *answer, siz
 
 static int ask(int fd, struct request *request)
 {
-    char answer[4096] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char answer[4096] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
     const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
     struct nlmsgerr error;
     ssize_t got;
@@ -153,7 +153,7 @@ static void read_link(const struct nlmsghdr *header, struct lab_link_info *info)
 
 int lab_netlink_get_link(int fd, unsigned index, struct lab_link_info *info)
 {
-    char answer[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
+    char answer[16384] __attribute__((aligned(NLMSG_ALIGNTO))) = {0};
     const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
     struct request request;
     ssize_t got;

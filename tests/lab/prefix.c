@@ -207,8 +207,7 @@ bool lab_rules_down_by(struct lab_rules *rules, const struct lab_addr *addr,
 
 static bool same_setting(const struct slot *a, const struct slot *b)
 {
-    return a->is_set == b->is_set && a->owner == b->owner &&
-           memcmp(&a->live, &b->live, sizeof(a->live)) == 0;
+    return a->is_set == b->is_set && a->owner == b->owner && lab_setting_equal(&a->live, &b->live);
 }
 
 static void visit_attr(const struct rule *rule, int attr,

@@ -174,7 +174,7 @@ static void accept_all(struct server *server, int listen_fd)
 
 static void local_name(int fd, char out[INET6_ADDRSTRLEN])
 {
-    struct sockaddr_storage name;
+    struct sockaddr_storage name = {0};
     socklen_t size = sizeof(name);
 
     snprintf(out, INET6_ADDRSTRLEN, "?");
@@ -287,7 +287,7 @@ int lab_serve_run(const int *fds, size_t count)
     if (server.epoll_fd < 0)
         return -errno;
     for (size_t i = 0; i < count; i++) {
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)&fds[i]};
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)&fds[i]};
 
         if (epoll_ctl(server.epoll_fd, EPOLL_CTL_ADD, fds[i], &event) < 0)
             return -errno;
@@ -296,12 +296,13 @@ int lab_serve_run(const int *fds, size_t count)
         int ready = epoll_wait(server.epoll_fd, events, EVENTS, 1000);
 
         for (int i = 0; i < ready; i++) {
-            const int *listener = as_listener(fds, count, events[i].data.ptr);
+            struct connection *connection = events[i].data.ptr;
+            const int *listener = as_listener(fds, count, connection);
 
             if (listener)
                 accept_all(&server, *listener);
-            else
-                serve_connection(&server, events[i].data.ptr);
+            else if (connection)
+                serve_connection(&server, connection);
         }
         end_idle(&server);
     }

@@ -127,6 +127,14 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
+bool lab_setting_equal(const struct lab_setting *a, const struct lab_setting *b)
+{
+    return a->delay_ns == b->delay_ns && a->jitter_ns == b->jitter_ns &&
+           a->is_normal == b->is_normal && a->keeps_order == b->keeps_order &&
+           a->mends == b->mends && a->share == b->share && a->burst == b->burst &&
+           a->rate == b->rate && a->limit == b->limit;
+}
+
 bool lab_statement_is_verb(const char *word)
 {
     return find_verb(word) || strcmp(word, "clear") == 0;

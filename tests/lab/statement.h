@@ -42,6 +42,8 @@ struct lab_setting {
     uint64_t limit;   /* bytes that may wait for the rate; more are dropped */
 };
 
+bool lab_setting_equal(const struct lab_setting *a, const struct lab_setting *b);
+
 /* A prefix, or in a scenario `pick:10.27.0.0/16:24`, a /24 of it drawn anew each time. */
 struct lab_target {
     struct lab_prefix prefix;

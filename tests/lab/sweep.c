@@ -19,14 +19,25 @@
 
 enum { NAMESPACES_MAX = 1024 };
 
+/* The 22nd field of /proc/PID/stat. */
+static unsigned long long parse_start_time(const char *stat)
+{
+    const char *at = strrchr(stat, ')'); /* the name before it may hold anything */
+
+    if (!at || strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0)
+        return 0; /* dead, and not yet collected by its parent */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at, NULL, 10) : 0;
+}
+
+/* 0 when there is no such process. */
 static unsigned long long start_time(pid_t pid)
 {
     char path[64];
     char text[1024];
-    char *at;
     size_t got;
     FILE *file;
-    unsigned long long start = 0;
 
     snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     file = fopen(path, "re");
@@ -35,14 +46,7 @@ static unsigned long long start_time(pid_t pid)
     got = fread(text, 1, sizeof(text) - 1, file);
     fclose(file);
     text[got] = '\0';
-    at = strrchr(text, ')'); /* the name before it may hold anything */
-    if (at && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0))
-        return 0; /* dead, and not yet collected by its parent */
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        sscanf(at, "%llu", &start);
-    return start;
+    return parse_start_time(text);
 }
 
 static unsigned long long pid_namespace(void)
@@ -58,14 +62,30 @@ void lab_mark_make(char out[LAB_ALIAS_MAX])
              pid_namespace());
 }
 
+/* Takes the next number off the text. */
+static bool take_number(const char **text, unsigned long long *number)
+{
+    char *end;
+
+    if (**text != ' ' || !isdigit((unsigned char)(*text)[1]))
+        return false;
+    *number = strtoull(*text + 1, &end, 10);
+    *text = end;
+    return true;
+}
+
 bool lab_mark_is_orphan(const char *mark)
 {
+    static const char name[] = "phusong-lab";
+    unsigned long long pid;
     unsigned long long start;
     unsigned long long space;
-    int pid;
 
-    return sscanf(mark, "phusong-lab %d %llu %llu", &pid, &start, &space) == 3 &&
-           space == pid_namespace() && start_time(pid) != start;
+    if (strncmp(mark, name, sizeof(name) - 1) != 0)
+        return false;
+    mark += sizeof(name) - 1;
+    return take_number(&mark, &pid) && take_number(&mark, &start) && take_number(&mark, &space) &&
+           *mark == '\0' && space == pid_namespace() && start_time((pid_t)pid) != start;
 }
 
 static ino_t namespace_of(pid_t pid)
@@ -86,7 +106,7 @@ static size_t each_process(bool (*visit)(pid_t pid, void *context), void *contex
 
     while (directory && (entry = readdir(directory)))
         if (isdigit((unsigned char)entry->d_name[0]))
-            count += visit((pid_t)atoi(entry->d_name), context);
+            count += visit((pid_t)strtol(entry->d_name, NULL, 10), context);
     if (directory)
         closedir(directory);
     return count;
