@@ -4,6 +4,7 @@
     built(name)    another program of the build, such as tests/support/pump
     agent(config)  `phusong agent -c FILE` as a running process, stopped at the end of the test
     influx, victoria    real stores, started once; a test makes its own database or measurement
+    lab(*options)   an emulated district (tests/support/lab.py), skipped where TUN is not allowed
     fault_server(...)   a destination that misbehaves (tests/support/faultd.py)
 
 What a machine does not have is skipped with the name of the Debian package.
@@ -19,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import faultd  # noqa: E402
+import lab as emulated  # noqa: E402
 import stores  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("PHUSONG_BUILD", ROOT / "build" / "dev"))
@@ -113,3 +115,23 @@ def fault_server():
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def lab(tmp_path, built):
+    """lab(*options) starts an emulated district; phusong-lab run --help tells the options."""
+    running = []
+
+    def start(*options, **more):
+        one = emulated.Lab(built("tests/lab/phusong-lab"), tmp_path / f"lab{len(running)}", *options,
+                           **more)
+        try:
+            one.__enter__()
+        except emulated.Unavailable as why:
+            pytest.skip(f"no emulated district here: {why}")
+        running.append(one)
+        return one
+
+    yield start
+    for one in running:
+        one.stop()

@@ -31,6 +31,21 @@ static int become_child(int ns_fd, pid_t parent)
     return 0;
 }
 
+/* The lab's lock and interfaces must go with the lab, not with the last of its children. Returns
+ * the kept descriptor's new number. */
+static int keep_only(int fd)
+{
+    enum { FIRST = 3 };
+
+    if (fd != FIRST) {
+        if (dup3(fd, FIRST, O_CLOEXEC) < 0)
+            return fd;
+        fd = FIRST;
+    }
+    close_range(FIRST + 1, ~0u, 0);
+    return fd;
+}
+
 /* Reads the child's verdict: nothing means success. */
 static int await_start(struct lab_child *child, int fd, struct lab_error *err)
 {
@@ -96,6 +111,7 @@ static int start_child(struct lab_child *child, int ns_fd, int *fd, struct lab_e
         lab_fail(&why, "cannot start in the district: %s", strerror(-error));
         report_and_exit(*fd, &why);
     }
+    *fd = keep_only(*fd);
     return 0;
 }
 
