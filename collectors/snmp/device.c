@@ -335,7 +335,7 @@ static const char *why_incomplete(const struct phu_snmp_work *work)
     if (faults->misfits || work->ifmib.wrong_types)
         return "the device answers with objects of the wrong shape";
     if (faults->refusals || faults->stalls)
-        return "the device refused some columns";
+        return "the device refuses to answer what was asked";
     return NULL;
 }
 
@@ -430,6 +430,21 @@ static void relax(struct phu_snmp_device *device)
         device->repetitions = 0;
 }
 
+/* The walk has come to its end. */
+static void walked(struct phu_snmp_device *device)
+{
+    const struct phu_snmp_work *work = device->work;
+
+    if (work->ifmib.row_count || work->ifmib.uptime.has_ticks)
+        finish(device, PHU_RESULT_OK, NULL);
+    else if (why_incomplete(work))
+        finish(device, PHU_RESULT_MISMATCH, why_incomplete(work));
+    else
+        finish(device, PHU_RESULT_MISMATCH,
+               "it shows neither sysUpTime nor interfaces; check the view of this user or "
+               "community");
+}
+
 static void ask_next(struct phu_snmp_device *device)
 {
     struct phu_snmp_work *work = device->work;
@@ -438,12 +453,8 @@ static void ask_next(struct phu_snmp_device *device)
     while (!phu_walk_next(&work->walk, &request)) {
         if (!phu_ifmib_extend(&work->ifmib, &work->walk, device->spec.rows ? device->spec.rows : "",
                               &device->habits)) {
-            bool is_blind = !work->ifmib.row_count && !work->ifmib.uptime.has_ticks;
-
             relax(device);
-            finish(device, is_blind ? PHU_RESULT_MISMATCH : PHU_RESULT_OK,
-                   "it shows neither sysUpTime nor interfaces; check the view of this user or "
-                   "community");
+            walked(device);
             return;
         }
     }

@@ -251,6 +251,9 @@ static int on_library(int operation, netsnmp_session *library, int id, netsnmp_p
     (void)id;
     switch (operation) {
     case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
+        /* Versions 1 and 2c have no reports; the true answer may still come. */
+        if (pdu->command == SNMP_MSG_REPORT && session->config.secret->version != PHU_SNMP_V3)
+            return 0;
         if (pdu->command == SNMP_MSG_RESPONSE)
             note_answer(session, pdu);
         /* A wrong clock is put right and the message repeated by the library, in the one way: when

@@ -412,7 +412,7 @@ static void a_faster_link_on_32_bits_is_ambiguous(void **state)
 
 /* -- A month --------------------------------------------------------------------------------- */
 
-#define LINKS 6
+#define LINKS 4
 #define POLL_S 60
 #define MONTH_POLLS (30 * 24 * 60)
 
