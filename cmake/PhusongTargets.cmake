@@ -51,6 +51,7 @@ function(phu_fuzz name source)
   endif()
   add_executable(fuzz_${name} ${source})
   target_link_libraries(fuzz_${name} PRIVATE phu_flags ${ARGN})
+  target_compile_options(fuzz_${name} PRIVATE -UNDEBUG) # what a target finds, it asserts
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   set_property(GLOBAL APPEND PROPERTY PHU_FUZZERS ${name})
 endfunction()

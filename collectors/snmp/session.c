@@ -558,6 +558,7 @@ void phu_session_ask(struct phu_session *session, const struct phu_walk_request 
     if (!pdu)
         abort();
     pdu->reqid = random_id();
+    pdu->msgid = random_id();
     if (request->is_bulk) {
         pdu->non_repeaters = request->scalars;
         pdu->max_repetitions = request->repetitions;
@@ -582,6 +583,7 @@ void phu_session_discover(struct phu_session *session)
 
     if (!pdu)
         abort();
+    pdu->msgid = random_id();
     pdu->version = SNMP_VERSION_3;
     pdu->securityModel = SNMP_SEC_MODEL_USM;
     pdu->securityLevel = SNMP_SEC_LEVEL_NOAUTH;
