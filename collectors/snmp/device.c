@@ -45,6 +45,7 @@ struct phu_snmp_work {
     struct phu_resolve *resolve;
     struct sockaddr_storage address;
     bool is_discovering, has_discovered;
+    bool is_other; /* another engine than before: a swapped or re-flashed device */
     unsigned answers, varbinds;
     int64_t first_response_ns;
 };
@@ -58,8 +59,10 @@ struct phu_snmp_device {
     struct phu_mono started;
     bool is_waiting;
     struct phu_secret *secret;
-    struct phu_usm_user *user; /* NULL until the engine is known */
-    bool has_answered_user;    /* this user has been accepted */
+    struct phu_usm_user *user;         /* NULL until the engine is known */
+    bool has_answered_user;            /* this user has been accepted */
+    uint8_t engine[PHU_ENGINE_ID_MAX]; /* the last that accepted a user */
+    uint8_t engine_length;
     enum phu_result last_result;
     unsigned polls_since_habits, repetitions;
     struct phu_ifmib_habits habits;
@@ -246,7 +249,7 @@ static enum phu_uptime_verdict judge_uptime(struct phu_snmp_device *device)
     const struct phu_ifmib *ifmib = &device->work->ifmib;
     enum phu_uptime_verdict verdict = phu_uptime_judge(&device->uptime, &ifmib->uptime);
 
-    if (ifmib->has_restarted)
+    if (ifmib->has_restarted || device->work->is_other)
         verdict = PHU_UPTIME_RESTARTED;
     if (ifmib->uptime.has_ticks || ifmib->uptime.has_engine_s)
         device->uptime = ifmib->uptime;
@@ -630,6 +633,25 @@ enum {
     STATUS_AUTHORIZATION = 16,
 };
 
+/* The first answer to this user: is it still the same device? */
+static void accepted(struct phu_snmp_device *device)
+{
+    const uint8_t *engine;
+    size_t length;
+
+    device->has_answered_user = true;
+    if (!device->user)
+        return;
+    engine = phu_usm_engine(device->user, &length);
+    device->work->is_other = device->engine_length && (device->engine_length != length ||
+                                                       memcmp(device->engine, engine, length) != 0);
+    if (device->work->is_other)
+        phu_log_info("snmp", "device has another engine ID: swapped or re-flashed", "device=%s",
+                     device->spec.id);
+    device->engine_length = (uint8_t)length;
+    memcpy(device->engine, engine, length);
+}
+
 static void answered(struct phu_snmp_device *device, const struct phu_session_news *news)
 {
     struct phu_snmp_work *work = device->work;
@@ -644,7 +666,8 @@ static void answered(struct phu_snmp_device *device, const struct phu_session_ne
     }
     if (work->answers++ == 0)
         work->first_response_ns = news->response_ns;
-    device->has_answered_user = true;
+    if (!device->has_answered_user)
+        accepted(device);
     work->varbinds += (unsigned)news->count;
     work->ifmib.now_ns = news->at_ns;
     if (news->error_status == 0)

@@ -51,6 +51,7 @@ struct phu_session {
     struct phu_watch *watch;
     struct phu_timer timer;
     bool is_asking, has_news;
+    unsigned resends; /* of the question being asked */
     struct phu_session_news news;
     netsnmp_variable_list *answer; /* what news.varbinds points into */
     int datagram_length;
@@ -243,6 +244,19 @@ static void restart_timer(struct phu_session *session)
                     session->config.timeout_ns + TIMER_MARGIN_NS);
 }
 
+/* A report comes once or twice, as a security error and as a message. */
+static int on_report(struct phu_session *session, netsnmp_pdu *pdu)
+{
+    /* Versions 1 and 2c have no reports; the true answer may still come. */
+    if (session->config.secret->version != PHU_SNMP_V3)
+        return 0;
+    /* Once, the library puts its idea of the device's clock right and repeats the message. */
+    if (snmpv3_get_report_type(pdu) == SNMPERR_NOT_IN_TIME_WINDOW && session->resends == 0)
+        return 1;
+    note_report(session, pdu);
+    return 1;
+}
+
 static int on_library(int operation, netsnmp_session *library, int id, netsnmp_pdu *pdu, void *arg)
 {
     struct phu_session *session = arg;
@@ -251,29 +265,21 @@ static int on_library(int operation, netsnmp_session *library, int id, netsnmp_p
     (void)id;
     switch (operation) {
     case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
-        /* Versions 1 and 2c have no reports; the true answer may still come. */
-        if (pdu->command == SNMP_MSG_REPORT && session->config.secret->version != PHU_SNMP_V3)
-            return 0;
-        if (pdu->command == SNMP_MSG_RESPONSE)
+    case NETSNMP_CALLBACK_OP_SEC_ERROR:
+        if (pdu->command == SNMP_MSG_REPORT)
+            return on_report(session, pdu);
+        if (pdu->command == SNMP_MSG_RESPONSE && operation == NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE)
             note_answer(session, pdu);
-        /* A wrong clock is put right and the message repeated by the library, in the one way: when
-         * that is over, it calls again with a security error. */
-        else if (pdu->command == SNMP_MSG_REPORT &&
-                 snmpv3_get_report_type(pdu) != SNMPERR_NOT_IN_TIME_WINDOW)
-            note_report(session, pdu);
+        else
+            note(session, PHU_SESSION_FAILED);
         return 1;
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
         session->counts.timeouts++;
         note(session, PHU_SESSION_TIMEOUT);
         return 1;
     case NETSNMP_CALLBACK_OP_RESEND:
+        session->resends++;
         restart_timer(session);
-        return 1;
-    case NETSNMP_CALLBACK_OP_SEC_ERROR:
-        if (pdu->command == SNMP_MSG_REPORT)
-            note_report(session, pdu);
-        else
-            note(session, PHU_SESSION_FAILED);
         return 1;
     default: /* connections and disconnections, which datagrams have not */
         note(session, PHU_SESSION_FAILED);
@@ -528,6 +534,7 @@ static void submit(struct phu_session *session, netsnmp_pdu *pdu)
 {
     session->is_asking = true;
     session->has_news = false;
+    session->resends = 0;
     session->send_error = 0;
     session->sent_ns = session->arrived_ns = phu_sched_now(session->shell->sched).ns;
     if (!snmp_sess_async_send(session->handle, pdu, on_library, session)) {
