@@ -6,9 +6,9 @@
 
 enum { FIRST_SLOTS = 64 };
 
-static uint32_t *new_slots(uint32_t count)
+static struct phu_record_slot *new_slots(uint32_t count)
 {
-    uint32_t *slots = calloc(count, sizeof *slots);
+    struct phu_record_slot *slots = calloc(count, sizeof *slots);
 
     if (!slots)
         abort();
@@ -36,30 +36,25 @@ static const char *text_of(const struct phu_record_index *index, const char *str
     return strings + text;
 }
 
-static uint32_t first_slot(const struct phu_record_index *index, const char *text)
+static void place(struct phu_record_index *index, struct phu_record_slot entry)
 {
-    return (uint32_t)phu_strings_hash(text, strlen(text)) & (index->slot_count - 1);
-}
+    uint32_t slot = entry.hash & (index->slot_count - 1);
 
-static void place(struct phu_record_index *index, const char *strings, const void *records,
-                  uint32_t record)
-{
-    uint32_t slot = first_slot(index, text_of(index, strings, records, record));
-
-    while (index->slots[slot])
+    while (index->slots[slot].record)
         slot = (slot + 1) & (index->slot_count - 1);
-    index->slots[slot] = record + 1;
+    index->slots[slot] = entry;
 }
 
-static void grow(struct phu_record_index *index, const char *strings, const void *records)
+static void grow(struct phu_record_index *index)
 {
-    uint32_t *old = index->slots, old_count = index->slot_count;
+    struct phu_record_slot *old = index->slots;
+    uint32_t old_count = index->slot_count;
 
     index->slot_count *= 2;
     index->slots = new_slots(index->slot_count);
     for (uint32_t i = 0; i < old_count; i++) {
-        if (old[i])
-            place(index, strings, records, old[i] - 1);
+        if (old[i].record)
+            place(index, old[i]);
     }
     free(old);
 }
@@ -67,22 +62,26 @@ static void grow(struct phu_record_index *index, const char *strings, const void
 void phu_record_index_add(struct phu_record_index *index, const char *strings, const void *records,
                           uint32_t record)
 {
+    const char *text = text_of(index, strings, records, record);
+
     if (++index->count > index->slot_count / 4 * 3)
-        grow(index, strings, records);
-    place(index, strings, records, record);
+        grow(index);
+    place(index, (struct phu_record_slot){record + 1, phu_strings_hash(text, strlen(text))});
 }
 
 uint32_t phu_record_index_next(const struct phu_record_index *index, const char *strings,
                                const void *records, const char *text, uint32_t *cursor)
 {
-    uint32_t start = first_slot(index, text);
+    uint32_t hash = phu_strings_hash(text, strlen(text));
 
     for (;;) {
-        uint32_t slot = (start + (*cursor)++) & (index->slot_count - 1);
+        const struct phu_record_slot *slot =
+            &index->slots[(hash + (*cursor)++) & (index->slot_count - 1)];
 
-        if (index->slots[slot] == 0)
+        if (slot->record == 0)
             return UINT32_MAX;
-        if (strcmp(text_of(index, strings, records, index->slots[slot] - 1), text) == 0)
-            return index->slots[slot] - 1;
+        if (slot->hash == hash &&
+            strcmp(text_of(index, strings, records, slot->record - 1), text) == 0)
+            return slot->record - 1;
     }
 }

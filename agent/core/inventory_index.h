@@ -7,8 +7,13 @@
 
 #include "inventory_strings.h"
 
+struct phu_record_slot {
+    uint32_t record; /* number + 1; 0: free */
+    uint32_t hash;   /* of its text */
+};
+
 struct phu_record_index {
-    uint32_t *slots; /* record number + 1; 0: free */
+    struct phu_record_slot *slots;
     uint32_t slot_count, count;
     size_t stride, key; /* of the records */
 };

@@ -13,13 +13,15 @@ static void *must(void *memory)
     return memory;
 }
 
-uint64_t phu_strings_hash(const char *text, size_t length)
+uint32_t phu_strings_hash(const char *text, size_t length)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a, its high half folded in */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    return hash ^ (hash >> 32);
+    /* FNV-1a leaves neighbouring numbers neighbours, and slots are taken by the low bits. */
+    hash = (hash ^ (hash >> 32)) * UINT64_C(0xd6e8feb86659fd93);
+    return (uint32_t)(hash ^ (hash >> 32));
 }
 
 void phu_strings_pool_init(struct phu_strings_pool *pool)
@@ -63,14 +65,16 @@ static uint32_t reserve(struct phu_strings_pool *pool, size_t length)
     return (uint32_t)offset;
 }
 
-static size_t find_slot(const struct phu_strings_pool *pool, const char *text, size_t length)
+static size_t find_slot(const struct phu_strings_pool *pool, const char *text, size_t length,
+                        uint32_t hash)
 {
-    size_t slot = phu_strings_hash(text, length) & (pool->slot_count - 1);
+    size_t slot = hash & (pool->slot_count - 1);
 
-    for (; pool->slots[slot]; slot = (slot + 1) & (pool->slot_count - 1)) {
-        const char *known = pool->bytes + pool->slots[slot];
+    for (; pool->slots[slot].text; slot = (slot + 1) & (pool->slot_count - 1)) {
+        const char *known = pool->bytes + pool->slots[slot].text;
 
-        if (strncmp(known, text, length) == 0 && known[length] == '\0')
+        if (pool->slots[slot].hash == hash && strncmp(known, text, length) == 0 &&
+            known[length] == '\0')
             break;
     }
     return slot;
@@ -78,35 +82,38 @@ static size_t find_slot(const struct phu_strings_pool *pool, const char *text, s
 
 static void grow_slots(struct phu_strings_pool *pool)
 {
-    uint32_t *old = pool->slots;
+    struct phu_strings_slot *old = pool->slots;
     size_t old_count = pool->slot_count;
 
     pool->slot_count *= 2;
     pool->slots = must(calloc(pool->slot_count, sizeof *pool->slots));
     for (size_t i = 0; i < old_count; i++) {
-        const char *text = pool->bytes + old[i];
+        size_t slot = old[i].hash & (pool->slot_count - 1);
 
-        if (old[i])
-            pool->slots[find_slot(pool, text, strlen(text))] = old[i];
+        while (old[i].text && pool->slots[slot].text)
+            slot = (slot + 1) & (pool->slot_count - 1);
+        if (old[i].text)
+            pool->slots[slot] = old[i];
     }
     free(old);
 }
 
 uint32_t phu_strings_pool_intern(struct phu_strings_pool *pool, const char *text, size_t length)
 {
+    uint32_t offset, hash;
     size_t slot;
-    uint32_t offset;
 
     if (length == 0)
         return 0;
-    slot = find_slot(pool, text, length);
-    if (pool->slots[slot])
-        return pool->slots[slot];
+    hash = phu_strings_hash(text, length);
+    slot = find_slot(pool, text, length, hash);
+    if (pool->slots[slot].text)
+        return pool->slots[slot].text;
     offset = reserve(pool, length);
     if (offset == 0)
         return 0;
     memcpy(pool->bytes + offset, text, length);
-    pool->slots[slot] = offset;
+    pool->slots[slot] = (struct phu_strings_slot){offset, hash};
     if (++pool->interned > pool->slot_count / 4 * 3)
         grow_slots(pool);
     return offset;

@@ -5,10 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct phu_strings_slot {
+    uint32_t text; /* offset; 0: free */
+    uint32_t hash; /* beside it, so that a text is touched only when it is the one */
+};
+
 struct phu_strings_pool {
     char *bytes;
     size_t used, size;
-    uint32_t *slots; /* offsets of interned texts, 0: free; a power of two of them */
+    struct phu_strings_slot *slots; /* interned texts; a power of two of them */
     size_t slot_count, interned;
     bool is_full; /* offsets have run out: what was asked for became "" */
 };
@@ -24,4 +29,4 @@ uint32_t phu_strings_pool_join(struct phu_strings_pool *pool, const char *a, con
 /* Nothing will be added any more: gives back what only adding needs. */
 void phu_strings_pool_seal(struct phu_strings_pool *pool);
 
-uint64_t phu_strings_hash(const char *text, size_t length);
+uint32_t phu_strings_hash(const char *text, size_t length);

@@ -439,28 +439,40 @@ uint32_t phu_table_interval(struct phu_inventory_table *table, size_t column)
     return (uint32_t)(ns / PHU_NS_PER_MS);
 }
 
-int phu_table_choice(struct phu_inventory_table *table, size_t column, const char *const *words,
-                     const char *what)
+static void say_unknown_choice(struct phu_inventory_table *table, size_t column,
+                               const char *const *words, const char *what, const char *text)
 {
-    const char *text = phu_table_field(table, column);
     struct phu_guess guess = {.word = text};
     char known[256] = "";
 
-    if (!text[0])
-        return -1;
     for (int i = 0; words[i]; i++) {
         size_t used = strlen(known);
 
-        if (strcmp(words[i], text) == 0)
-            return i;
         phu_guess_offer(&guess, words[i]);
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", words[i]);
     }
     if (guess.nearest)
         phu_table_mistake(table, column, "unknown %s \"%.40s\"; did you mean \"%s\"?", what, text,
                           guess.nearest);
-    else
+    else if (known[0])
         phu_table_mistake(table, column, "unknown %s \"%.40s\"; it is one of %s", what, text,
                           known);
+    else
+        phu_table_mistake(table, column, "unknown %s \"%.40s\"; the configuration has none", what,
+                          text);
+}
+
+int phu_table_choice(struct phu_inventory_table *table, size_t column, const char *const *words,
+                     const char *what)
+{
+    const char *text = phu_table_field(table, column);
+
+    if (!text[0])
+        return -1;
+    for (int i = 0; words[i]; i++) {
+        if (strcmp(words[i], text) == 0)
+            return i;
+    }
+    say_unknown_choice(table, column, words, what, text);
     return -1;
 }
