@@ -13,6 +13,7 @@ static const struct phu_option options[] = {
     {.name = "name",
      .type = PHU_OPTION_STRING,
      .offset = offsetof(struct phu_credential, name),
+     .example = "switches",
      .meaning = "what devices.csv calls it in the column credential"},
     {.name = "version",
      .type = PHU_OPTION_CHOICE,

@@ -105,6 +105,7 @@ static const struct phu_option influx_options[] = {
     {.name = "url",
      .type = PHU_OPTION_STRING,
      .offset = offsetof(struct influx_conf, url),
+     .example = "http://127.0.0.1:8428",
      .meaning = "where the server answers, without the write path: http://HOST:PORT"},
     {.name = "api",
      .type = PHU_OPTION_CHOICE,

@@ -6,6 +6,7 @@ static const struct phu_option options[] = {
     {.name = "name",
      .type = PHU_OPTION_STRING,
      .offset = offsetof(struct phu_quality, name),
+     .example = "fibre",
      .meaning = "what the column profile of the inventory refers to"},
     {.name = "technology",
      .type = PHU_OPTION_STRING,
