@@ -25,15 +25,6 @@ static const struct phu_config_root *root_of(const struct phu_config *config)
     return config->shape->memory;
 }
 
-static size_t collector_index(const struct phu_config_shape *shape, const char *name)
-{
-    size_t i = 0;
-
-    while (i < shape->collector_count && strcmp(shape->parts.collectors[i]->name, name) != 0)
-        i++;
-    return i;
-}
-
 static void take_checks(struct phu_config *config)
 {
     const struct phu_list *list = &root_of(config)->checks;
@@ -200,38 +191,6 @@ static void stamp_credentials(struct phu_config *config)
 
 /* -- Loading ---------------------------------------------------------------------------------- */
 
-/* What only the collectors can say about entries of `checks`. The entries' places are not known
- * any more, so they are named. */
-static int check_arguments(const struct phu_config *config, const char *file,
-                           struct phu_diags *diags)
-{
-    int result = 0;
-
-    for (size_t i = 0; i < config->check_count; i++) {
-        const struct phu_config_check *check = &config->checks[i];
-        size_t named = collector_index(config->shape, check->name);
-        const char *why = NULL;
-
-        if (named < config->shape->collector_count && named != check->collector_index) {
-            phu_diags_add(diags, file, 0, 0,
-                          "entry \"%s\" of checks has the name of a collector but belongs to "
-                          "\"%s\"; give it another name",
-                          check->name, check->collector->name);
-            result = -EINVAL;
-        }
-        if (check->argument[0] && check->collector->check_argument)
-            why = check->collector->check_argument(check->argument);
-        else if (check->argument[0])
-            why = "this collector takes no argument";
-        if (why) {
-            phu_diags_add(diags, file, 0, 0, "entry \"%s\" of checks: argument \"%s\": %s",
-                          check->name, check->argument, why);
-            result = -EINVAL;
-        }
-    }
-    return result;
-}
-
 int phu_config_load(const struct phu_config_parts *parts, const char *file, struct phu_diags *diags,
                     struct phu_config **out)
 {
@@ -249,12 +208,8 @@ int phu_config_load(const struct phu_config_parts *parts, const char *file, stru
     }
     take_sections(config);
     stamp_credentials(config);
-    result = check_arguments(config, file, diags);
-    if (result < 0)
-        phu_config_free(config);
-    else
-        *out = config;
-    return result;
+    *out = config;
+    return 0;
 }
 
 void phu_config_free(struct phu_config *config)

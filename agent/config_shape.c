@@ -169,33 +169,74 @@ static const struct phu_option_table exporter_table = {
     .validate = validate_exporter,
 };
 
+/* -- Entries ---------------------------------------------------------------------------------- */
+
+static size_t collector_index(const struct phu_config_shape *shape, const char *name)
+{
+    size_t i = 0;
+
+    while (i < shape->collector_count && strcmp(shape->parts.collectors[i]->name, name) != 0)
+        i++;
+    return i;
+}
+
+/* What only the collector can say. */
+static void validate_check_entry(const struct phu_variant *variant, const void *arg, void *context)
+{
+    const struct phu_config_shape *shape = arg;
+    const struct phu_collector *collector = shape->parts.collectors[variant->kind];
+    const struct phu_config_check_common *check = variant->common;
+    size_t named = collector_index(shape, check->name);
+    const char *why = NULL;
+
+    if (named < shape->collector_count && named != variant->kind)
+        phu_conf_mistake(context, "name",
+                         "\"%s\" is the name of another collector than \"%s\"; choose another",
+                         check->name, collector->name);
+    if (check->argument[0] && collector->check_argument)
+        why = collector->check_argument(check->argument);
+    else if (check->argument[0])
+        why = "this collector takes none";
+    if (why)
+        phu_conf_mistake(context, "argument", "argument \"%.80s\": %s", check->argument, why);
+}
+
+static void validate_quality(const void *conf, void *context)
+{
+    static const char *const known[] = {"", "fibre", "3g", "4g", "5g", "device"};
+    const struct phu_quality *quality = conf;
+
+    if (phu_quality_options.validate)
+        phu_quality_options.validate(conf, context);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i], quality->technology) == 0)
+            return;
+    }
+    phu_conf_mistake(context, "technology",
+                     "unknown technology \"%.40s\"; it is one of fibre, 3g, 4g, 5g, device",
+                     quality->technology);
+}
+
 /* -- Rules between sections ------------------------------------------------------------------- */
 
 static void validate_technologies(const struct phu_list *list, void *context)
 {
-    static const char *const known[] = {"fibre", "3g", "4g", "5g", "device"};
     const struct phu_quality *items = list->items;
 
     for (size_t i = 0; i < list->count; i++) {
         char place[64];
-        size_t k = 0, other = 0;
+        size_t other = 0;
 
-        if (!items[i].technology[0])
-            continue;
-        snprintf(place, sizeof place, "quality[%zu].technology", i);
-        while (k < 5 && strcmp(known[k], items[i].technology) != 0)
-            k++;
         while (strcmp(items[other].technology, items[i].technology) != 0)
             other++;
-        if (k == 5)
-            phu_conf_mistake(context, place,
-                             "unknown technology \"%.40s\"; it is one of fibre, 3g, 4g, 5g, device",
-                             items[i].technology);
-        else if (other < i)
-            phu_conf_mistake(context, place,
-                             "profile \"%.64s\" is already the one for %s; leave the technology of "
-                             "this one empty and name it in the inventory",
-                             items[other].name, items[i].technology);
+        if (other == i || !items[i].technology[0])
+            continue;
+        snprintf(place, sizeof place, "quality[%zu].technology", i);
+        phu_conf_mistake(
+            context, place,
+            "profile \"%.64s\" is already the one for %s; leave the technology of this "
+            "one empty and name it in the inventory",
+            items[other].name, items[i].technology);
     }
 }
 
@@ -261,6 +302,8 @@ static void compose_checks(struct phu_config_shape *shape)
         .common = &check_table,
         .kinds = shape->check_kinds,
         .count = shape->collector_count,
+        .validate = validate_check_entry,
+        .arg = shape,
     };
 }
 
@@ -329,7 +372,7 @@ static void compose_root(struct phu_config_shape *shape)
          .meaning = "ways of checking, named in the inventory; every collector has one of its own "
                     "name, an entry here changes its defaults or adds another way"},
         {OPTION(phu_config_root, quality, "quality"), .type = PHU_OPTION_LIST,
-         .table = &phu_quality_options, .fallback = "[]", .unique = "name",
+         .table = &shape->quality, .fallback = "[]", .unique = "name",
          .meaning = "what counts as good, as degraded and as down, by technology"},
         {OPTION(phu_config_root, credentials, "credentials"), .type = PHU_OPTION_LIST,
          .table = &phu_credential_options, .fallback = "[]", .unique = "name",
@@ -377,6 +420,8 @@ struct phu_config_shape *phu_config_shape_new(const struct phu_config_parts *par
         shape->collector_count++;
     while (parts->exporters[shape->exporter_count])
         shape->exporter_count++;
+    shape->quality = phu_quality_options;
+    shape->quality.validate = validate_quality;
     compose_checks(shape);
     compose_exporters(shape);
     compose_root(shape);

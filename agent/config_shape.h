@@ -25,7 +25,7 @@ struct phu_config_shape {
     struct phu_config_parts parts;
     size_t collector_count, exporter_count;
     struct phu_option_table root;
-    struct phu_option_table collectors;
+    struct phu_option_table collectors, quality;
     size_t collectors_offset, spool_offset; /* in the root struct; 0: not there */
     size_t *collector_offsets;              /* in the root struct; 0: has no options */
     struct phu_variants checks, exporters;

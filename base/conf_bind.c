@@ -273,7 +273,9 @@ static void say_unknown_kind(struct phu_conf_binder *binder, const struct phu_va
         phu_guess_offer(&guess, variants->kinds[i].name);
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", variants->kinds[i].name);
     }
-    if (!node)
+    if (!node && binder->is_incomplete)
+        binder->mistakes++;
+    else if (!node)
         mistake(binder, entry, "this entry lacks \"%s\"; it is one of %s", variants->selector,
                 known);
     else if (guess.nearest)
@@ -315,6 +317,7 @@ static void bind_variant(struct phu_conf_binder *binder, const struct phu_varian
         .title = "this entry",
         .selector = variants->selector,
     };
+    size_t before = binder->mistakes;
 
     variant->kind = node ? kind_index(variants, node->text) : variants->count;
     if (variant->kind == variants->count) {
@@ -333,6 +336,8 @@ static void bind_variant(struct phu_conf_binder *binder, const struct phu_varian
         scope.parts[scope.part_count++] = (struct part){kind->tables[i], variant->options[i]};
     }
     bind_scope(&scope);
+    if (variants->validate && binder->mistakes == before)
+        variants->validate(variant, variants->arg, &scope);
 }
 
 static void bind_variants(struct phu_conf_binder *binder, const struct phu_option *option,
@@ -370,11 +375,12 @@ static void bind_table(struct phu_conf_binder *binder, const struct phu_option *
     };
 
     snprintf(title, sizeof title, "section \"%.100s\"", option->name);
-    if (node && node->kind != PHU_CONF_MAPPING) {
+    if (node && node->kind == PHU_CONF_SCALAR && strchr(node->text, ':'))
+        mistake(binder, node, "\"%.80s\" is one word; write a space after the colon", node->text);
+    else if (node && node->kind != PHU_CONF_MAPPING)
         mistake(binder, node, "\"%s\" must be %s", option->name, phu_conf_type_words(option->type));
-        return;
-    }
-    bind_scope(&scope);
+    else
+        bind_scope(&scope);
 }
 
 static void bind_container(struct phu_conf_binder *binder, const struct phu_option *option,
@@ -413,6 +419,9 @@ static void say_missing(struct scope *scope, const struct phu_option *option)
 {
     if (scope->binder->is_incomplete)
         scope->binder->mistakes++;
+    else if (is_container(option->type))
+        mistake(scope->binder, scope->place, "%s lacks \"%s\", %s; write \"%s: []\" for none",
+                scope->title, option->name, option->meaning, option->name);
     else if (option->example)
         mistake(scope->binder, scope->place, "%s lacks \"%s\"; add for example \"%s: %s\"",
                 scope->title, option->name, option->name, option->example);

@@ -7,8 +7,8 @@
 
 struct phu_conf_binder {
     struct phu_diags *diags;
-    const char *file;    /* defaults that are paths are relative to it; NULL: leave them */
-    bool is_incomplete;  /* the tree was cut short: what is missing may come later */
+    const char *file;   /* defaults that are paths are relative to it; NULL: leave them */
+    bool is_incomplete; /* the tree was cut short: what is missing may come later */
     bool are_secrets_tried;
     bool is_quiet;   /* these nodes have been reported on already */
     size_t mistakes; /* reported or passed over in silence */

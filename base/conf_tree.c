@@ -114,6 +114,7 @@ struct build {
     size_t length;
     struct phu_conf_node *root, *open; /* the innermost container */
     struct phu_conf_node *key;         /* waits for its value */
+    struct phu_conf_node *last;        /* scalar: a syntax error may have bent it */
     unsigned depth, documents;
     bool is_over; /* no more events wanted */
 };
@@ -240,6 +241,7 @@ static void add_scalar(struct build *build, const yaml_event_t *event)
         MISTAKE(build, event->start_mark, "holds a NUL character; remove the \\0");
         node->is_bad = true;
     }
+    build->last = node;
     refuse_marks(build, event->data.scalar.anchor, event->data.scalar.tag, event->start_mark);
     place(build, node, event->start_mark);
 }
@@ -313,7 +315,7 @@ static const char *remedy(const char *problem)
         {"did not find expected key", "indent keys of one section alike"},
         {"did not find expected '-' indicator", "indent the entries of one list alike"},
         {"could not find expected ':'", "write \"key: value\", with a space after the colon"},
-        {"found unexpected end of stream", "close the quote or bracket"},
+        {"did not find expected node content", "is a value, or a closing bracket, missing?"},
         {"found character that cannot start any token",
          "put a value that starts with @, ` or % in quotes"},
         {"did not find expected ',' or ']'", "close the list with ]"},
@@ -347,6 +349,13 @@ static yaml_mark_t mark_of_offset(const struct build *build, size_t offset)
     return mark;
 }
 
+/* libyaml notices an open quote at the end of the file, which is of no help. */
+static bool is_open_quote(const yaml_parser_t *parser)
+{
+    return parser->problem && strcmp(parser->problem, "found unexpected end of stream") == 0 &&
+           parser->context && strcmp(parser->context, "while scanning a quoted scalar") == 0;
+}
+
 static void add_syntax_error(struct build *build, const yaml_parser_t *parser)
 {
     const char *problem = parser->problem ? parser->problem : "no memory";
@@ -355,7 +364,11 @@ static void add_syntax_error(struct build *build, const yaml_parser_t *parser)
     yaml_mark_t mark =
         is_reader ? mark_of_offset(build, parser->problem_offset) : parser->problem_mark;
 
-    if (is_reader)
+    if (build->last)
+        build->last->is_bad = true;
+    if (is_open_quote(parser))
+        MISTAKE(build, parser->context_mark, "this quote is never closed");
+    else if (is_reader)
         MISTAKE(build, mark, "not valid YAML: %s (U+%04X); remove it", problem,
                 (unsigned)parser->problem_value);
     else if (hint)

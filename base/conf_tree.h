@@ -1,8 +1,8 @@
 /* YAML as a tree of nodes that know their places. Private to base/conf*.
  *
- * The subset that configuration needs: mappings, sequences, scalars. Anchors, aliases, tags, several
- * documents, duplicate keys and tabs as indentation are mistakes; size, depth and number of nodes
- * are bounded.
+ * The subset that configuration needs: mappings, sequences, scalars. Anchors, aliases, tags,
+ * several documents, duplicate keys and tabs as indentation are mistakes; size, depth and number of
+ * nodes are bounded.
  */
 #pragma once
 
@@ -25,8 +25,8 @@ enum phu_conf_kind {
 /* A mapping's children are its keys, each with its value. */
 struct phu_conf_node {
     enum phu_conf_kind kind;
-    bool is_quoted; /* scalar: written in quotes or as a block */
-    bool is_bad;    /* already reported; to be passed over in silence */
+    bool is_quoted;   /* scalar: written in quotes or as a block */
+    bool is_bad;      /* already reported; to be passed over in silence */
     const char *file; /* as it is to be printed */
     unsigned line, column;
     const char *text; /* scalar; NUL-terminated */

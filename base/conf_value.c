@@ -342,9 +342,14 @@ static const char *unit_hint(enum phu_option_type type)
 static void say_invalid(const struct phu_option *option, const char *text, char *why, size_t size)
 {
     const char *unit = unit_hint(option->type);
+    double number;
 
     if (option->type == PHU_OPTION_CHOICE)
         say_choices(option, text, why, size);
+    else if (option->type == PHU_OPTION_SHARE && parse_number(text, &number) == 0 && number > 0 &&
+             number < 1)
+        snprintf(why, size, "\"%s\" is a share in per cent; write %g%% for %.40s", option->name,
+                 number * 100, text);
     else if (unit && is_bare_number(text))
         snprintf(why, size, "\"%s\" has no unit; write %.40s%s if that is what is meant",
                  option->name, text, unit);

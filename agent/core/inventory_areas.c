@@ -42,6 +42,8 @@ static const struct phu_column columns[COLUMNS] = {
     [SOURCE] = {"source", false},
 };
 
+enum { LEVEL_UNKNOWN = PHU_LEVEL_HAMLET + 1 }; /* reported: let nothing follow from it */
+
 enum { NAME_MAX_CHARACTERS = 100, SOURCE_MAX_CHARACTERS = 200, HOUSEHOLDS_MAX = 10000000 };
 
 struct reader {
@@ -64,17 +66,15 @@ static const char *text_of(const struct reader *reader, uint32_t text)
 
 /* -- One row ---------------------------------------------------------------------------------- */
 
-static void read_id(struct reader *reader, struct phu_area *area, bool has_level)
+static void read_id(struct reader *reader, struct phu_area *area)
 {
     const char *text = phu_table_field(&reader->table, ID);
 
     area->id = phu_table_id(&reader->table, ID);
-    if (!has_level)
-        return;
     if (area->level == PHU_LEVEL_HAMLET && !text[0])
         phu_table_mistake(&reader->table, ID,
                           "a hamlet needs an id of its own, which it keeps for ever");
-    else if (area->level != PHU_LEVEL_HAMLET && text[0])
+    else if (area->level < PHU_LEVEL_HAMLET && text[0])
         phu_table_mistake(&reader->table, ID,
                           "only hamlets have an id; others go by code and valid_from");
 }
@@ -142,10 +142,10 @@ static void enter(struct reader *reader, const struct phu_area *area)
     const char *bytes = reader->loader->strings.bytes;
 
     if (area->code) {
-        compare_with_same(reader, &index->areas, area, area->code, CODE, "code");
+        compare_with_same(reader, &index->areas, area, area->code, CODE, "area");
         phu_record_index_add(&index->areas, bytes, reader->areas, reader->count);
     }
-    if (area->level == PHU_LEVEL_HAMLET && area->id) {
+    if (area->level >= PHU_LEVEL_HAMLET && area->id) {
         compare_with_same(reader, &index->hamlets, area, area->id, ID, "hamlet");
         phu_record_index_add(&index->hamlets, bytes, reader->areas, reader->count);
     }
@@ -162,14 +162,14 @@ static void read_row(struct reader *reader)
 
     area->code = phu_table_id(table, CODE);
     level = phu_table_choice(table, LEVEL, levels, "level");
-    area->level = level < 0 ? PHU_LEVEL_PROVINCE : (uint8_t)level;
+    area->level = level < 0 ? LEVEL_UNKNOWN : (uint8_t)level;
     area->name = phu_table_text(table, NAME, NAME_MAX_CHARACTERS);
     area->name_en = phu_table_text(table, NAME_EN, NAME_MAX_CHARACTERS);
     area->source = phu_table_text(table, SOURCE, SOURCE_MAX_CHARACTERS);
     area->households = 0;
     if (phu_table_field(table, HOUSEHOLDS)[0])
         area->households = phu_table_count(table, HOUSEHOLDS, HOUSEHOLDS_MAX);
-    read_id(reader, area, level >= 0);
+    read_id(reader, area);
     read_place(reader, area);
     read_validity(reader, area);
     area->parent = PHU_INVENTORY_NONE;
@@ -202,13 +202,16 @@ static void say_no_parent(struct reader *reader, uint32_t record, int32_t day)
     const char *bytes = reader->loader->strings.bytes;
     const char *code = bytes + reader->origins[record].parent, *nearest;
     uint32_t cursor = 0;
-    char text[PHU_DAY_TEXT];
+    char text[PHU_DAY_TEXT + 4] = "today";
 
-    phu_day_format(day, text);
+    if (day != reader->loader->inventory->today) {
+        memcpy(text, "on ", 3);
+        phu_day_format(day, text + 3);
+    }
     if (phu_record_index_next(&index->areas, bytes, reader->areas, code, &cursor) != UINT32_MAX) {
         phu_table_mistake_at(&reader->table, reader->origins[record].line,
                              reader->origins[record].parent_column,
-                             "parent_code: no area with code \"%s\" is in force on %s; end this "
+                             "parent_code: no area with code \"%s\" is in force %s; end this "
                              "row with valid_to, and add one for the area that it belongs to then",
                              code, text);
         return;
@@ -259,6 +262,8 @@ static void check_levels(struct reader *reader, uint32_t record)
     if (area->parent == PHU_INVENTORY_NONE)
         return;
     parent = &reader->areas[area->parent];
+    if (area->level == LEVEL_UNKNOWN || parent->level == LEVEL_UNKNOWN)
+        return;
     if (parent->level >= area->level)
         phu_table_mistake_at(
             &reader->table, reader->origins[record].line, reader->origins[record].parent_column,
@@ -300,7 +305,7 @@ void phu_inventory_read_areas(struct phu_inventory_loader *loader,
         .origins = phu_inventory_room(source, sizeof *reader.origins),
     };
 
-    if (phu_inventory_open_table(loader, source, columns, COLUMNS, &reader.table)) {
+    if (phu_inventory_open_table(loader, PHU_FILE_AREAS, source, columns, COLUMNS, &reader.table)) {
         while (phu_table_next(&reader.table))
             read_row(&reader);
         link_parents(&reader);

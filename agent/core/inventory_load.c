@@ -16,7 +16,7 @@ enum { FILE_MAX_BYTES = 64 * 1024 * 1024, GUESSES_MAX = 32 };
 
 /* -- What the readers share ------------------------------------------------------------------- */
 
-bool phu_inventory_open_table(struct phu_inventory_loader *loader,
+bool phu_inventory_open_table(struct phu_inventory_loader *loader, enum phu_inventory_file file,
                               struct phu_inventory_source *source, const struct phu_column *columns,
                               size_t column_count, struct phu_inventory_table *table)
 {
@@ -32,6 +32,7 @@ bool phu_inventory_open_table(struct phu_inventory_loader *loader,
     if (phu_table_open(table, source->text, source->length) == 0)
         return true;
     loader->mistakes += table->mistakes;
+    loader->is_lost[file] = true;
     return false;
 }
 
@@ -70,24 +71,30 @@ const char *phu_inventory_guess(struct phu_inventory_loader *loader,
 }
 
 uint32_t phu_inventory_refer(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
-                             size_t column, const struct phu_record_index *index,
-                             const void *records, uint32_t count, const char *what)
+                             size_t column, enum phu_inventory_file file)
 {
+    const struct phu_inventory *inventory = loader->inventory;
+    bool is_site = file == PHU_FILE_SITES;
+    const struct phu_record_index *index =
+        is_site ? &loader->index->sites : &loader->index->devices;
+    const void *records = is_site ? (const void *)inventory->sites : inventory->devices;
     const char *text = phu_table_field(table, column), *nearest;
+    const char *what = is_site ? "site" : "device";
     uint32_t cursor = 0, found;
 
-    if (!text[0])
+    if (!text[0] || loader->is_lost[file])
         return PHU_INVENTORY_NONE;
     found = phu_record_index_next(index, loader->strings.bytes, records, text, &cursor);
     if (found != UINT32_MAX)
         return found;
-    nearest = phu_inventory_guess(loader, index, records, count, text);
+    nearest = phu_inventory_guess(loader, index, records,
+                                  is_site ? inventory->site_count : inventory->device_count, text);
     if (nearest)
         phu_table_mistake(table, column, "unknown %s \"%.80s\"; did you mean \"%s\"?", what, text,
                           nearest);
     else
-        phu_table_mistake(table, column, "unknown %s \"%.80s\"; add it to %s.csv or correct it",
-                          what, text, strcmp(what, "site") == 0 ? "sites" : "devices");
+        phu_table_mistake(table, column, "unknown %s \"%.80s\"; add it to %ss.csv or correct it",
+                          what, text, what);
     return PHU_INVENTORY_NONE;
 }
 
@@ -121,7 +128,7 @@ static void report_circle(struct phu_inventory_loader *loader, const struct phu_
                                  name_of(loader, parents, at));
     phu_table_mistake_at(parents->table, parents->origins[start].line,
                          parents->origins[start].parent_column,
-                         "parents go in a circle: %s > %s; take one of them out", members,
+                         "parents go in a circle: %s > %s; correct one of them", members,
                          name_of(loader, parents, start));
 }
 
@@ -172,7 +179,9 @@ static void say_unknown_check(struct phu_inventory_loader *loader,
         snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
                  loader->vocabulary->checks[i]);
     }
-    if (guess.nearest)
+    if (strchr(name, ','))
+        phu_table_mistake(table, column, "\"%s\": put spaces between checks, not commas", name);
+    else if (guess.nearest)
         phu_table_mistake(table, column, "unknown check \"%s\"; did you mean \"%s\"?", name,
                           guess.nearest);
     else

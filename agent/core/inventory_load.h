@@ -51,7 +51,8 @@ struct phu_inventory_loader {
     size_t mistakes;
     uint32_t check_room;
     struct phu_check_cache cache[PHU_CHECK_CACHE];
-    unsigned guesses; /* looked for so far: a search goes through all ids */
+    bool is_lost[PHU_FILE_COUNT]; /* could not be read: no use in looking for ids of it */
+    unsigned guesses;             /* looked for so far: a search goes through all ids */
 };
 
 /* The same as phu_inventory_load() from texts in memory. */
@@ -83,7 +84,7 @@ uint16_t phu_inventory_read_profile(struct phu_inventory_loader *loader,
                                     uint16_t fallback);
 
 /* Opens a table over a source. False when there is nothing to be read. */
-bool phu_inventory_open_table(struct phu_inventory_loader *loader,
+bool phu_inventory_open_table(struct phu_inventory_loader *loader, enum phu_inventory_file file,
                               struct phu_inventory_source *source, const struct phu_column *columns,
                               size_t column_count, struct phu_inventory_table *table);
 /* Room for as many records as the text may have rows, zeroed. */
@@ -93,10 +94,9 @@ void *phu_inventory_room(const struct phu_inventory_source *source, size_t size)
 const char *phu_inventory_guess(struct phu_inventory_loader *loader,
                                 const struct phu_record_index *index, const void *records,
                                 uint32_t count, const char *word);
-/* A reference to a record by id: its number, or NONE (reported when there is a text). */
+/* A reference to a site or device by id: its number, or NONE (reported when there is a text). */
 uint32_t phu_inventory_refer(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
-                             size_t column, const struct phu_record_index *index,
-                             const void *records, uint32_t count, const char *what);
+                             size_t column, enum phu_inventory_file file);
 
 /* A tree of records of one kind that refer to their parents by number. */
 struct phu_parents {

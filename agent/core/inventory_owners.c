@@ -52,7 +52,7 @@ static uint32_t read_site_area(struct reader *reader)
     bool is_past = false;
     uint32_t found;
 
-    if (!text[0])
+    if (!text[0] || loader->is_lost[PHU_FILE_AREAS])
         return PHU_INVENTORY_NONE;
     found = find_in_force(loader, &loader->index->hamlets, text, &is_past);
     if (found == PHU_INVENTORY_NONE)
@@ -157,7 +157,8 @@ void phu_inventory_read_sites(struct phu_inventory_loader *loader,
     };
 
     inventory->sites = phu_inventory_room(source, sizeof *inventory->sites);
-    if (phu_inventory_open_table(loader, source, site_columns, SITE_COLUMNS, &reader.table)) {
+    if (phu_inventory_open_table(loader, PHU_FILE_SITES, source, site_columns, SITE_COLUMNS,
+                                 &reader.table)) {
         while (phu_table_next(&reader.table))
             read_site(&reader);
         parents.records = inventory->sites;
@@ -206,8 +207,7 @@ static void read_device(struct reader *reader)
     int credential;
 
     device->id = phu_table_id(table, DEVICE_ID);
-    device->site = phu_inventory_refer(loader, table, DEVICE_SITE, &loader->index->sites,
-                                       inventory->sites, inventory->site_count, "site");
+    device->site = phu_inventory_refer(loader, table, DEVICE_SITE, PHU_FILE_SITES);
     device->address = phu_table_address(table, DEVICE_ADDRESS);
     credential =
         phu_table_choice(table, DEVICE_CREDENTIAL, loader->vocabulary->credentials, "credential");
@@ -245,7 +245,8 @@ void phu_inventory_read_devices(struct phu_inventory_loader *loader,
     };
 
     inventory->devices = phu_inventory_room(source, sizeof *inventory->devices);
-    if (phu_inventory_open_table(loader, source, device_columns, DEVICE_COLUMNS, &reader.table)) {
+    if (phu_inventory_open_table(loader, PHU_FILE_DEVICES, source, device_columns, DEVICE_COLUMNS,
+                                 &reader.table)) {
         while (phu_table_next(&reader.table))
             read_device(&reader);
         parents.records = inventory->devices;
@@ -299,6 +300,13 @@ static void say_unknown_hamlet(struct reader *reader, const char *text, bool is_
                           text);
         return;
     }
+    if (find_in_force(loader, &loader->index->areas, text, &is_past) != PHU_INVENTORY_NONE) {
+        phu_table_mistake(&reader->table, ENDPOINT_HAMLET,
+                          "\"%.80s\" is the code of an area; give the hamlet's id, from column id "
+                          "of areas.csv",
+                          text);
+        return;
+    }
     nearest = phu_inventory_guess(loader, &loader->index->hamlets, loader->inventory->areas,
                                   loader->inventory->area_count, text);
     if (nearest)
@@ -316,7 +324,7 @@ static void read_hamlet(struct reader *reader, struct phu_endpoint *endpoint)
     bool is_past = false;
 
     endpoint->hamlet = endpoint->commune = PHU_INVENTORY_NONE;
-    if (!text[0])
+    if (!text[0] || loader->is_lost[PHU_FILE_AREAS])
         return;
     endpoint->hamlet = find_in_force(loader, &loader->index->hamlets, text, &is_past);
     if (endpoint->hamlet == PHU_INVENTORY_NONE)
@@ -368,14 +376,12 @@ static void read_endpoint(struct reader *reader)
     read_technology(reader, endpoint);
     endpoint->operator_name = phu_table_text(table, ENDPOINT_OPERATOR, NAME_MAX_CHARACTERS);
     endpoint->address = phu_table_address(table, ENDPOINT_ADDRESS);
-    endpoint->device = phu_inventory_refer(loader, table, ENDPOINT_DEVICE, &loader->index->devices,
-                                           inventory->devices, inventory->device_count, "device");
+    endpoint->device = phu_inventory_refer(loader, table, ENDPOINT_DEVICE, PHU_FILE_DEVICES);
     endpoint->ifname = phu_table_text(table, ENDPOINT_IFNAME, NAME_MAX_CHARACTERS);
     if (endpoint->ifname && !phu_table_field(table, ENDPOINT_DEVICE)[0])
         phu_table_mistake(table, ENDPOINT_IFNAME,
                           "an interface without a device; fill in the column device");
-    endpoint->parent = phu_inventory_refer(loader, table, ENDPOINT_PARENT, &loader->index->devices,
-                                           inventory->devices, inventory->device_count, "device");
+    endpoint->parent = phu_inventory_refer(loader, table, ENDPOINT_PARENT, PHU_FILE_DEVICES);
     endpoint->checks = phu_inventory_add_checks(loader, table, &own, "icmp", endpoint->id, record,
                                                 false, &endpoint->check_count);
     enter(reader, &loader->index->endpoints, inventory->endpoints, record, endpoint->id,
@@ -391,8 +397,8 @@ void phu_inventory_read_endpoints(struct phu_inventory_loader *loader,
 
     inventory->endpoints = phu_inventory_room(source, sizeof *inventory->endpoints);
     inventory->strings = loader->strings.bytes;
-    if (!phu_inventory_open_table(loader, source, endpoint_columns, ENDPOINT_COLUMNS,
-                                  &reader.table))
+    if (!phu_inventory_open_table(loader, PHU_FILE_ENDPOINTS, source, endpoint_columns,
+                                  ENDPOINT_COLUMNS, &reader.table))
         return;
     while (phu_table_next(&reader.table))
         read_endpoint(&reader);

@@ -79,9 +79,10 @@ static char *trim(char *text, size_t length)
     return text + strspn(text, " \t");
 }
 
-static void say_unknown_column(struct phu_inventory_table *table, const struct phu_csv_field *field,
-                               const char *name)
+/* What was probably meant is then taken for it, so that nothing else follows from the slip. */
+static void say_unknown_column(struct phu_inventory_table *table, size_t index, const char *name)
 {
+    const struct phu_csv_field *field = &table->csv.fields[index];
     struct phu_guess guess = {.word = name};
     char known[512] = "";
 
@@ -100,6 +101,10 @@ static void say_unknown_column(struct phu_inventory_table *table, const struct p
     else
         phu_table_mistake_at(table, field->line, field->column,
                              "unknown column \"%.80s\"; known are %s", name, known);
+    for (size_t i = 0; i < table->column_count && guess.nearest; i++) {
+        if (table->columns[i].name == guess.nearest && table->field_of[i] < 0)
+            table->field_of[i] = (int)index;
+    }
 }
 
 static void take_column(struct phu_inventory_table *table, size_t index)
@@ -111,7 +116,7 @@ static void take_column(struct phu_inventory_table *table, size_t index)
     while (column < table->column_count && strcmp(table->columns[column].name, name) != 0)
         column++;
     if (column == table->column_count)
-        say_unknown_column(table, field, name);
+        say_unknown_column(table, index, name);
     else if (table->field_of[column] >= 0)
         phu_table_mistake_at(table, field->line, field->column,
                              "column \"%s\" is there twice; remove one of them", name);
@@ -137,13 +142,15 @@ int phu_table_open(struct phu_inventory_table *table, char *text, size_t length)
     table->header_fields = table->csv.field_count;
     for (size_t i = 0; i < table->csv.field_count; i++)
         take_column(table, i);
+    result = 0;
     for (size_t i = 0; i < table->column_count; i++) {
-        if (table->columns[i].is_required && table->field_of[i] < 0)
-            phu_table_mistake_at(table, phu_table_line(table), 1,
-                                 "column \"%s\" is missing; it is required",
-                                 table->columns[i].name);
+        if (!table->columns[i].is_required || table->field_of[i] >= 0)
+            continue;
+        phu_table_mistake_at(table, phu_table_line(table), 1,
+                             "column \"%s\" is missing; it is required", table->columns[i].name);
+        result = -EINVAL;
     }
-    return 0;
+    return result;
 }
 
 /* -- Rows ------------------------------------------------------------------------------------- */
@@ -288,8 +295,8 @@ static const char *why_no_address(const char *text)
                                                         "255, such as 10.27.3.1";
     if (strchr(text, ':'))
         return is_ipv6(text) ? NULL
-                             : "neither an IPv6 address nor one without port; ports belong into "
-                               "the column checks, as tcp:443";
+                             : "not an IPv6 address; a port belongs into the column checks, as "
+                               "tcp:443";
     return is_host_name(text) ? NULL : "neither an IPv4 or IPv6 address nor a host name";
 }
 

@@ -90,6 +90,8 @@ struct phu_variant_kind {
     const char *const *fallbacks; /* defaults instead of common's: name, value, … NULL; or NULL */
 };
 
+struct phu_variant;
+
 struct phu_variants {
     const char *selector; /* "type" */
     const char *meaning;  /* of the selector */
@@ -100,6 +102,10 @@ struct phu_variants {
     const struct phu_option_table *common;
     const struct phu_variant_kind *kinds;
     size_t count;
+    /* Rules of an entry as a whole, called when all else in it is right; as in a table. May be
+     * NULL. */
+    void (*validate)(const struct phu_variant *variant, const void *arg, void *context);
+    const void *arg;
 };
 
 struct phu_variant {
