@@ -838,6 +838,8 @@ static void http_close(void *self)
 const struct phu_collector phu_collector_http = {
     .name = "http",
     .summary = "fetches a page: status, content, time of each part, certificate",
+    .interval = "60s",
+    .timeout = "10s",
     .options = &http_table,
     .check_options = &check_table,
     .metrics = http_metrics,

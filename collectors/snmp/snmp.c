@@ -205,6 +205,8 @@ static const char *snmp_check_argument(const char *argument)
 const struct phu_collector phu_collector_snmp = {
     .name = "snmp",
     .summary = "interfaces of devices, by SNMP versions 1, 2c and 3",
+    .interval = "60s",
+    .timeout = "10s",
     .options = &phu_snmp_options,
     .check_options = &phu_snmp_check_options,
     .metrics = phu_snmp_metrics,
