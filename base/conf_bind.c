@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 1000, WHY = 512, PARTS_MAX = PHU_VARIANT_TABLES + 1 };
+enum { MOST = 1000, WHY = 512, LISTED = 8, PARTS_MAX = PHU_VARIANT_TABLES + 1 };
 
 /* One struct of those that are filled from one mapping. */
 struct part {
@@ -529,9 +529,18 @@ static bool is_known(const struct scope *scope, const char *name, struct phu_gue
     return false;
 }
 
+/* Nothing when there are so many that a list would be no help. */
 static void list_keys(const struct scope *scope, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(text, size, "%s", scope->selector ? scope->selector : "");
+    size_t count = scope->selector != NULL;
+
+    for (size_t i = 0; i < scope->part_count; i++)
+        count += scope->parts[i].table->count;
+    if (count > LISTED) {
+        text[0] = '\0';
+        return;
+    }
 
     for (size_t i = 0; i < scope->part_count; i++) {
         const struct phu_option_table *table = scope->parts[i].table;
@@ -559,7 +568,8 @@ static void check_keys(const struct scope *scope)
         else if (known[0])
             mistake(scope->binder, key, "unknown key \"%.80s\"; known here: %s", key->text, known);
         else
-            mistake(scope->binder, key, "unknown key \"%.80s\"; nothing is configured here",
+            mistake(scope->binder, key,
+                    "unknown key \"%.80s\"; \"phusong config default\" shows the known ones",
                     key->text);
     }
 }

@@ -388,8 +388,8 @@ static void print_kinds(FILE *out, const struct phu_option *option, const char *
         const char *const *pair = kind->fallbacks;
         bool has_head = false;
 
-        fprintf(out, "\n%.*s %s: %s\n\n%s.", (int)depth, "######", variants->selector, kind->name,
-                kind->summary);
+        fprintf(out, "\n%.*s %s: %s\n\n%c%s.", (int)depth, "######", variants->selector, kind->name,
+                toupper((unsigned char)kind->summary[0]), kind->summary + 1);
         for (; pair && pair[0]; pair += 2)
             fprintf(out, "%s`%s` is `%s` by default", pair == kind->fallbacks ? " " : ", ", pair[0],
                     pair[1]);
