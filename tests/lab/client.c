@@ -318,7 +318,8 @@ static int parse_load(char **words, int count, struct lab_load *load, struct lab
 {
     uint64_t most;
 
-    *load = (struct lab_load){.patience_ns = 1000000000};
+    *load = (struct lab_load){.patience_ns = 1000000000,
+                              .is_realtime = has_flag(words, count, "--realtime")};
     if (lab_prefix_parse(words[1], &load->prefix, err) < 0 ||
         lab_parse_number(get_option(words, count, "--rate", "1000"), 1000000, &load->rate, err) <
             0 ||
@@ -424,7 +425,7 @@ const struct lab_verb lab_client_verbs[] = {
     {"wait", "[--timeout TIME]", "wait until a lab answers", NULL, run_wait},
     {"exec", "[--side district|agent] -- COMMAND...", "run a command inside the lab",
      "The lab ends the command when it stops.\n", run_exec},
-    {"load", "PREFIX [--rate N] [--for TIME] [--hosts N] [--json]",
+    {"load", "PREFIX [--rate N] [--for TIME] [--hosts N] [--realtime] [--json]",
      "send echo requests at a steady pace, and say what came back",
      "Needs a raw socket. With --agent-netns: phusong-lab exec --side agent -- phusong-lab load "
      "...\n",

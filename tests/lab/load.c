@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -141,21 +142,20 @@ static void turn(struct run *run)
 {
     const struct lab_load *load = run->load;
     struct timespec pause = {.tv_nsec = 200000};
-    uint64_t total = (uint64_t)((double)load->length_ns * 1e-9 * (double)load->rate);
     int64_t start_ns = lab_now();
     int64_t now_ns;
 
     while ((now_ns = lab_now()) < start_ns + load->length_ns + load->patience_ns) {
-        uint64_t due = (uint64_t)((double)(now_ns - start_ns) * 1e-9 * (double)load->rate);
+        uint64_t due = run->result->sent; /* when the time is over, what was missed stays unsent */
 
-        if (due > total)
-            due = total;
+        if (now_ns - start_ns < load->length_ns)
+            due = (uint64_t)((double)(now_ns - start_ns) * 1e-9 * (double)load->rate);
         for (int i = 0; i < BATCH && run->result->sent < due; i++)
             send_one(run);
         take_replies(run);
         if (run->result->sent >= due)
             nanosleep(&pause, NULL);
-        if (run->result->sent == total && run->result->answered >= total)
+        if (now_ns - start_ns >= load->length_ns && run->result->answered >= run->result->sent)
             break;
     }
 }
@@ -175,6 +175,7 @@ static void find_percentiles(const struct run *run)
 
 int lab_load_run(const struct lab_load *load, struct lab_load_result *result, struct lab_error *err)
 {
+    struct sched_param priority = {.sched_priority = 1};
     struct run run = {.load = load, .result = result, .ident = (uint16_t)getpid()};
 
     *result = (struct lab_load_result){0};
@@ -184,6 +185,8 @@ int lab_load_run(const struct lab_load *load, struct lab_load_result *result, st
         free(run.histogram);
         return lab_fail(err, "no raw socket: %s", strerror(run.fd < 0 ? -run.fd : ENOMEM));
     }
+    if (load->is_realtime)
+        sched_setscheduler(0, SCHED_FIFO, &priority);
     turn(&run);
     find_percentiles(&run);
     close(run.fd);

@@ -12,6 +12,7 @@ struct lab_load {
     uint64_t rate; /* requests a second */
     int64_t length_ns;
     int64_t patience_ns; /* for replies after the last request */
+    bool is_realtime;    /* so that a busy machine does not slow the sender down */
 };
 
 struct lab_load_result {
