@@ -199,8 +199,9 @@ static int open_collectors(struct agent *agent)
     return 0;
 }
 
-static int open_outlets(struct agent *agent, const struct phu_config *config)
+static int open_outlets(struct agent *agent)
 {
+    const struct phu_config *config = agent->current->config;
     size_t failed;
     int error;
 
@@ -216,7 +217,7 @@ static int open_outlets(struct agent *agent, const struct phu_config *config)
     agent->outlets.http = agent->http;
     agent->outlets.stats = agent->stats;
     agent->outlets.spool = agent->spool;
-    failed = phu_outlets_open(&agent->outlets, config);
+    failed = phu_outlets_apply(&agent->outlets, agent->current);
     if (agent->spool)
         phu_spool_conf_forget_others(config, agent->spool);
     return failed ? -EIO : 0;
@@ -240,7 +241,6 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
 {
     struct phu_generation *before = agent->current;
 
-    phu_outlets_close(&agent->outlets); /* they borrow the old configuration */
     agent->current = phu_generation_new(&agent->generations, config);
     apply_log(&config->log);
     if (apply_dns(agent, config))
@@ -248,7 +248,7 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
     phu_roster_apply(&agent->roster, agent->current, inventory, diff);
     phu_inventory_free(agent->inventory);
     agent->inventory = inventory;
-    if (open_outlets(agent, config))
+    if (open_outlets(agent))
         phu_log_error("agent", "not every exporter is running", "%s", "see=\"the lines above\"");
     phu_generation_leave(before);
 }
@@ -383,7 +383,7 @@ static int run(struct agent *agent)
 
     if (error)
         return error;
-    error = open_outlets(agent, agent->current->config);
+    error = open_outlets(agent);
     if (error)
         return error;
     phu_checks_hold_until(agent->checks, boot_moment(agent));
@@ -419,8 +419,6 @@ static void close_all(struct agent *agent)
 {
     if (agent->sched)
         phu_timer_cancel(agent->sched, &agent->watchdog);
-    for (size_t i = 0; i < sizeof agent->signals / sizeof *agent->signals; i++)
-        phu_loop_signal_close(agent->signals[i]);
     phu_roster_empty(&agent->roster);
     close_collectors(agent);
     phu_outlets_close(&agent->outlets);
@@ -430,6 +428,9 @@ static void close_all(struct agent *agent)
     phu_monitor_free(agent->monitor);
     phu_http_client_free(agent->http);
     phu_resolver_free(agent->resolver);
+    /* Last, so that an impatient second signal does not kill us while the spool is written. */
+    for (size_t i = 0; i < sizeof agent->signals / sizeof *agent->signals; i++)
+        phu_loop_signal_close(agent->signals[i]);
     if (agent->sched)
         phu_loop_free(agent->sched);
     phu_stats_free(agent->stats);

@@ -9,13 +9,15 @@
 struct phu_config;
 struct phu_exporter;
 struct phu_feed;
+struct phu_generation;
 struct phu_http_client;
 struct phu_sched;
 struct phu_spool;
 struct phu_stats;
 
 struct phu_outlet {
-    const struct phu_exporter *exporter;
+    const struct phu_config_exporter *entry; /* of `generation` */
+    struct phu_generation *generation;
     struct phu_feed *feed; /* of one that sends */
     void *self;            /* of one that is asked */
 };
@@ -32,7 +34,8 @@ struct phu_outlets {
 /* Does any exporter of the configuration send? */
 bool phu_outlets_need_spool(const struct phu_config *config);
 
-/* Opens all; one that fails is logged and left out. Returns how many did. The configuration is
- * borrowed until phu_outlets_close(). */
-size_t phu_outlets_open(struct phu_outlets *outlets, const struct phu_config *config);
+/* Opens what the configuration has and is not open, closes what it no longer has or has otherwise;
+ * an exporter that is the same goes on without noticing. One that cannot be opened is logged and
+ * left out. Returns how many could not. */
+size_t phu_outlets_apply(struct phu_outlets *outlets, struct phu_generation *generation);
 void phu_outlets_close(struct phu_outlets *outlets);

@@ -111,8 +111,14 @@ size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *genera
 
 void phu_roster_empty(struct phu_roster *roster)
 {
-    for (uint32_t i = 0; i < roster->count; i++)
-        stop(roster, roster->handles[i]);
+    for (uint32_t i = 0; i < roster->count; i++) {
+        uint32_t handle = roster->handles[i];
+
+        if (!handle)
+            continue;
+        phu_checks_remove(roster->checks, handle);
+        phu_generation_leave(roster->generations[handle]);
+    }
     free(roster->handles);
     free(roster->generations);
     roster->handles = NULL;

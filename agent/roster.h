@@ -34,6 +34,6 @@ size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *genera
                         const struct phu_inventory *inventory,
                         const struct phu_inventory_diff *diff);
 
-/* Detaches everything, so that collectors can be closed. The monitor keeps its windows unless
- * `phu_monitor_flush` was called before. */
+/* Detaches everything, so that collectors can be closed. The monitor is left alone: its windows
+ * were flushed, or are given up. */
 void phu_roster_empty(struct phu_roster *roster);

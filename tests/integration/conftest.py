@@ -5,6 +5,7 @@
     agent(config)  `phusong agent -c FILE` as a running process, stopped at the end of the test
     influx, victoria    real stores, started once; a test makes its own database or measurement
     lab(*options)   an emulated district (tests/support/lab.py), skipped where TUN is not allowed
+    district        one that the agent reaches without leaving its namespace
     fault_server(...)   a destination that misbehaves (tests/support/faultd.py)
 
 What a machine does not have is skipped with the name of the Debian package.
@@ -135,3 +136,10 @@ def lab(tmp_path, built):
     yield start
     for one in running:
         one.stop()
+
+
+@pytest.fixture
+def district(lab):
+    """A lab whose addresses, 10.91.0.0/16, this machine itself reaches; TCP and HTTP answer, too."""
+    return lab("--prefix", "10.91.0.0/16", "--agent-address", "198.18.91.1", "--serve", "80,443",
+               own_namespace=False)
