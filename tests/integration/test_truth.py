@@ -123,8 +123,10 @@ def test_stored_loss_and_delay_equal_the_labs_log(district, agent, phusong, vict
     begin = time.time()
     run_agent(agent, config, 25, "measure")
     district.settle()
-    stats = {host["address"]: host for host in json.loads(district("stats", "--json"))["hosts"]}
-    totals = json.loads(district("stats", "--json"))["totals"]
+    shown = json.loads(district("stats", "--json"))
+    totals = shown["totals"]
+    # Other packets may pass, too: the kernel's own, of connections that a test before left behind.
+    stats = {host["address"]: host for host in shown["hosts"] if host["sent"]}
     assert totals["overruns"] == 0 and totals["truth_lost"] == 0
     deliver_the_rest(agent, config, phusong, folder)
 
