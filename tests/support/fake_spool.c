@@ -30,6 +30,7 @@ struct phu_spool {
     struct record *records;
     size_t count, size, acked;
     size_t first_open;      /* nothing before it is not acknowledged */
+    size_t lane_first[2];   /* nothing of the lane waits before it */
     uint64_t lane_bytes[2]; /* not acknowledged */
     struct phu_spool_reader reader;
 };
@@ -122,11 +123,12 @@ int phu_spool_reader_next(struct phu_spool_reader *reader, enum phu_spool_lane l
                           size_t max_lines, size_t max_bytes, struct phu_span *out)
 {
     struct phu_spool *spool = spool_of(reader);
-    size_t first = spool->first_open;
+    size_t first = spool->lane_first[lane];
 
     while (first < spool->count &&
            !(spool->records[first].state == WAITING && spool->records[first].lane == lane))
         first++;
+    spool->lane_first[lane] = first;
     if (first == spool->count) {
         reader->was_empty = true;
         return -EAGAIN;
@@ -163,6 +165,8 @@ static void settle(struct phu_spool_reader *reader, struct phu_span *span, enum 
             spool->lane_bytes[span->lane] -= spool->records[span->id + i].length;
         }
     }
+    if (state == WAITING && span->id < spool->lane_first[span->lane])
+        spool->lane_first[span->lane] = span->id;
     while (spool->first_open < spool->count && spool->records[spool->first_open].state == ACKED)
         spool->first_open++;
     free(span->body);
@@ -189,6 +193,8 @@ int phu_spool_reader_skip_to_live(struct phu_spool_reader *reader)
         if (record->state != WAITING || record->lane != PHU_SPOOL_LIVE)
             continue;
         record->lane = PHU_SPOOL_BACKFILL;
+        if (i < spool->lane_first[PHU_SPOOL_BACKFILL])
+            spool->lane_first[PHU_SPOOL_BACKFILL] = i;
         spool->lane_bytes[PHU_SPOOL_LIVE] -= record->length;
         spool->lane_bytes[PHU_SPOOL_BACKFILL] += record->length;
     }
