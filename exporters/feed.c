@@ -83,8 +83,10 @@ static void come_up(struct phu_feed *feed)
     if (feed->state == PHU_FEED_UP)
         return;
     outage_ns = phu_mono_since(phu_sched_now(feed->sched), feed->not_up_since);
-    phu_log_info(MODULE, "destination takes lines again", "exporter=%s outage_s=%.1f", feed->name,
-                 (double)outage_ns / (double)PHU_NS_PER_S);
+    if (feed->is_outage_said)
+        phu_log_info(MODULE, "destination takes lines again", "exporter=%s outage_s=%.1f",
+                     feed->name, (double)outage_ns / (double)PHU_NS_PER_S);
+    feed->is_outage_said = false;
     feed->state = PHU_FEED_UP;
     feed->is_probe_due = false;
     phu_timer_cancel(feed->sched, &feed->retry);
@@ -101,7 +103,7 @@ static void leave_up(struct phu_feed *feed, enum phu_feed_state state)
 }
 
 /* Requests that were on their way when the first one failed say nothing new; only a later time
- * that the destination asks for is obeyed. */
+ * that the destination asks for is obeyed. One failure is a blip, counted; the second is said. */
 static void go_down(struct phu_feed *feed, const struct phu_feed_slot *slot,
                     const struct phu_outcome *outcome)
 {
@@ -118,13 +120,15 @@ static void go_down(struct phu_feed *feed, const struct phu_feed_slot *slot,
                                                                   : PHU_BACKOFF_WISH_MAX_NS;
     if (feed->state == PHU_FEED_HELD && delay < feed->conf.hold_retry_ns)
         delay = feed->conf.hold_retry_ns;
-    if (feed->state == PHU_FEED_UP) {
+    if (slot->is_probe && !feed->is_outage_said) {
         phu_log_warn(MODULE, "destination does not take lines; they stay in the spool",
                      "exporter=%s status=%d reason=\"%s\" retry_s=%.1f", feed->name,
                      outcome->status, quote_reason(outcome, reason, sizeof reason),
                      (double)delay / (double)PHU_NS_PER_S);
-        leave_up(feed, PHU_FEED_DOWN);
+        feed->is_outage_said = true;
     }
+    if (feed->state == PHU_FEED_UP)
+        leave_up(feed, PHU_FEED_DOWN);
     try_again_after(feed, delay);
 }
 
@@ -137,6 +141,7 @@ static void hold(struct phu_feed *feed, const struct phu_outcome *outcome, const
     if (feed->state != PHU_FEED_HELD)
         phu_log_error(MODULE, message, "exporter=%s status=%d reason=\"%s\"", feed->name,
                       outcome->status, quote_reason(outcome, reason, sizeof reason));
+    feed->is_outage_said = true;
     leave_up(feed, PHU_FEED_HELD);
     try_again_after(feed, delay);
 }
@@ -162,11 +167,10 @@ static size_t request_bytes(const struct phu_feed *feed)
 
 static void shrink(struct phu_feed *feed, size_t failed_bytes)
 {
-    size_t half = failed_bytes / 2;
+    size_t half = failed_bytes / 2 > LIMIT_FLOOR_BYTES ? failed_bytes / 2 : LIMIT_FLOOR_BYTES;
 
-    if (half < LIMIT_FLOOR_BYTES)
-        half = LIMIT_FLOOR_BYTES;
-    if (half < feed->limit_bytes)
+    /* What was small enough did not fail for its size. */
+    if (failed_bytes > LIMIT_FLOOR_BYTES && half < feed->limit_bytes)
         feed->limit_bytes = half;
 }
 
@@ -330,21 +334,30 @@ static void handle_stored(struct phu_feed_slot *slot)
     grow(feed);
 }
 
+/* The lines can be sent in no other way. */
+static void give_up_piece(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
+{
+    bury(slot, outcome);
+    slot->feed->fruitless += !slot->has_stored;
+}
+
+/* An answer about the lines, so the destination is there, unless it says no to all of them. */
+static void note_refusal(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
+{
+    slot->refusals++;
+    if (slot->feed->fruitless < FRUITLESS_MAX)
+        come_up(slot->feed);
+    else
+        hold(slot->feed, outcome, "destination refuses every line; check its address and settings");
+}
+
 static void handle_refused(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
 {
-    struct phu_feed *feed = slot->feed;
-
-    slot->refusals++;
-    if (slot->piece.lines > 1 && slot->refusals <= feed->conf.split_requests) {
+    if (slot->piece.lines > 1 && slot->refusals < slot->feed->conf.split_requests)
         phu_split_halve(&slot->split, &slot->piece);
-    } else {
-        bury(slot, outcome);
-        feed->fruitless += !slot->has_stored;
-    }
-    if (feed->fruitless < FRUITLESS_MAX)
-        come_up(feed);
     else
-        hold(feed, outcome, "destination refuses every line; check its address and settings");
+        give_up_piece(slot, outcome);
+    note_refusal(slot, outcome);
 }
 
 static void handle_too_large(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
@@ -352,11 +365,10 @@ static void handle_too_large(struct phu_feed_slot *slot, const struct phu_outcom
     if (slot->piece.lines > 1) {
         learn_ceiling(slot->feed, slot->piece.length);
         phu_split_return(&slot->split, &slot->piece);
-        slot->refusals++;
     } else {
-        bury(slot, outcome);
+        give_up_piece(slot, outcome);
     }
-    come_up(slot->feed);
+    note_refusal(slot, outcome);
 }
 
 static void request_done(void *arg, const struct phu_outcome *outcome)

@@ -68,7 +68,7 @@ struct phu_feed {
     struct phu_backoff backoff;
     enum phu_feed_state state;
     struct phu_mono not_up_since, age_began, retry_due, skipped, ceiling_set, dead_said;
-    bool was_skipped, wants_skip, is_probe_due, was_dead_said, is_burial_failing;
+    bool was_skipped, wants_skip, is_probe_due, is_outage_said, was_dead_said, is_burial_failing;
     bool has_data[2]; /* by lane; false: empty until `ready` */
     bool is_live_due; /* what is in the live lane has waited long enough */
     double balance;   /* bytes that backfill may send beside live data */

@@ -234,6 +234,33 @@ def test_fifty_kills_lose_nothing(rig, influx, victoria, fault_server):
     assert rig.dead_letters("influx") == "" and rig.dead_letters("victoria") == ""
 
 
+def test_kills_during_the_search_for_bad_lines_lose_nothing(rig, fault_server):
+    """Each durable line is stored or, when it is bad, in the dead-letter file; a kill may put it there
+    twice, but never a good one."""
+    seed = int(os.environ.get("PHU_SEED", random.randrange(1 << 30)))
+    print(f"PHU_SEED={seed}")
+    chance = random.Random(seed)
+    server = fault_server(seed=seed, faults={"reset_before": 0.02, "reset_after": 0.02, "500": 0.02})
+    server.rules.poison = re.compile(rb" n=\d*7i,")
+    server.rules.is_partial = False
+    rig.add("central", server.url, database="d", feed={"batch_lines": 200})
+    required = set()
+    for run in range(10):
+        pump = rig.start(first=run * 1000, count=1000, rate=2000)
+        time.sleep(chance.uniform(0.1, 0.6))
+        pump.stop(signal.SIGKILL)
+        required |= set_of(run * 1000, rig.acked(rig.runs))
+    rig.run(first=10000, count=10)
+    dead = {line.encode() for line in rig.dead_letters("central").splitlines()
+            if not line.startswith("#")}
+    bad = {rig.line(number) for number in required if number % 10 == 7}
+    good = {rig.line(number) for number in required if number % 10 != 7}
+    assert len(bad) > 50
+    assert bad <= dead
+    assert good <= set(server.stored)
+    assert not any(int(line.split(b" n=")[1].split(b"i,")[0]) % 10 != 7 for line in dead)
+
+
 def test_faults_of_every_kind_lose_nothing(rig, fault_server):
     """Each fault by itself, often: nothing is missing and nothing is given up."""
     for fault in CHAOS:

@@ -654,7 +654,7 @@ static void holds_everything_while_it_is_not_accepted(void **state)
 }
 
 /* Say, a proxy that answers 400 to whatever comes: no line is to blame. */
-static void a_destination_that_refuses_everything_gets_few_lines(void **state)
+static void a_destination_that_refuses_everything_costs_few_lines(void **state)
 {
     struct scene *scene = new_scene(1);
 
@@ -673,6 +673,24 @@ static void a_destination_that_refuses_everything_gets_few_lines(void **state)
     assert_true(stat_value(scene, "phusong_exporter_lines_sent_total", NULL) +
                     stat_value(scene, "phusong_exporter_dead_letter_lines_total", NULL) ==
                 3000);
+    end_scene(scene);
+}
+
+static void so_does_one_that_finds_everything_too_large(void **state)
+{
+    struct scene *scene = new_scene(1);
+
+    (void)state;
+    put_many(scene, 3000);
+    scene->status = 413;
+    open_feed(scene);
+    phu_sim_run(scene->sched, 600 * S);
+    assert_true(stat_value(scene, "phusong_exporter_held", NULL) == 1);
+    assert_true(scene->requests < 120);
+    scene->status = 204;
+    phu_sim_run(scene->sched, 1200 * S);
+    assert_true(stat_value(scene, "phusong_exporter_held", NULL) == 0);
+    assert_true(stat_value(scene, "phusong_exporter_lines_sent_total", NULL) > 2950);
     end_scene(scene);
 }
 
@@ -856,7 +874,8 @@ int main(void)
         cmocka_unit_test(the_search_for_refused_lines_is_bounded),
         cmocka_unit_test(an_unwritable_dead_letter_file_keeps_the_batch),
         cmocka_unit_test(holds_everything_while_it_is_not_accepted),
-        cmocka_unit_test(a_destination_that_refuses_everything_gets_few_lines),
+        cmocka_unit_test(a_destination_that_refuses_everything_costs_few_lines),
+        cmocka_unit_test(so_does_one_that_finds_everything_too_large),
         cmocka_unit_test(a_long_run_of_bad_lines_does_not_hold_the_rest),
         cmocka_unit_test(live_data_go_first_after_a_long_outage),
         cmocka_unit_test(the_backlog_gets_its_share_beside_live_data),
