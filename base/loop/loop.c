@@ -17,8 +17,10 @@
 #include <stdlib.h>
 #include <uv.h>
 
-/* A zero-delay timer that arms itself again for ever must not starve the descriptors. */
+/* Timers must not starve the descriptors: neither one of zero delay that arms itself again for
+ * ever, nor more of them than the machine can serve. */
 #define ROUNDS_PER_WAKEUP 64
+#define TIMERS_MOST_NS (50 * PHU_NS_PER_MS)
 
 #define LAG_SPAN_NS (10 * PHU_NS_PER_S)
 
@@ -112,8 +114,12 @@ static void set_alarm(struct phu_sched *sched)
 
 static void run_due(struct phu_sched *sched)
 {
+    struct phu_mono began = phu_mono_now();
+
     sched->is_running_due = true;
-    for (int round = 0; round < ROUNDS_PER_WAKEUP; round++) {
+    for (int round = 0;
+         round < ROUNDS_PER_WAKEUP && phu_mono_since(phu_mono_now(), began) < TIMERS_MOST_NS;
+         round++) {
         struct phu_timer *timer;
 
         phu_wheel_advance(&sched->wheel, tick_now());
