@@ -113,5 +113,5 @@ void phu_rfc3339_format(char text[PHU_RFC3339_SIZE], struct phu_wall at)
 
     if (!at.ns || !gmtime_r(&seconds, &tm) ||
         !strftime(text, PHU_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        strcpy(text, "-");
+        memcpy(text, "-", 2);
 }

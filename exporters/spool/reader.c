@@ -33,7 +33,7 @@ static struct phu_spool_reader *add_reader(struct phu_spool *spool, const char *
 {
     struct phu_spool_reader *reader = calloc(1, sizeof *reader);
 
-    spool->readers = realloc(spool->readers, (spool->reader_count + 1) * sizeof *spool->readers);
+    spool->readers = realloc(spool->readers, (spool->reader_count + 1) * sizeof(void *));
     if (!reader || !spool->readers)
         abort();
     reader->spool = spool;

@@ -2,13 +2,11 @@
 #pragma once
 
 #include "pieces.h"
-#include "writer.h"
+#include "writeout.h"
 
 #include "phusong/sched.h"
 #include "phusong/spool.h"
 #include "phusong/stats.h"
-
-struct phu_writeout;
 
 struct phu_spool_reader {
     struct phu_spool *spool;
@@ -22,17 +20,14 @@ struct phu_spool_reader {
     bool is_save_failing;
 };
 
+enum { PHU_SPARES = 16 };
+
 enum phu_drop_reason {
     PHU_DROP_FULL, /* max_bytes */
     PHU_DROP_AGE,  /* max_age */
     PHU_DROP_DISK, /* no space, or too little left for others */
     PHU_DROP_OVERSIZE,
     PHU_DROP_REASONS,
-};
-
-struct phu_chunk_list {
-    struct phu_chunk *head, *tail;
-    size_t bytes;
 };
 
 /* Points that were refused in one go, to be told in one line. */
@@ -54,7 +49,7 @@ struct phu_spool {
     bool is_sync_wanted, is_cursor_due;
     struct phu_chunk_list pending;
     size_t flight_bytes;
-    struct phu_chunk *spares[16];
+    struct phu_chunk *spares[PHU_SPARES];
     size_t spare_count;
     struct phu_timer sync_timer, cursor_timer, ready_timer;
     uint64_t *unlinks; /* bases of segments to delete with the next job */
@@ -72,12 +67,35 @@ struct phu_spool {
     struct phu_mono sync_span_began;
 };
 
-/* Unlinks what all readers have passed, with the next job. */
-void phu_spool_collect(struct phu_spool *spool);
+/* commit.c */
+/* Puts everything that waits into a job; while one is running, another follows. */
+void phu_spool_start_job(struct phu_spool *spool);
+/* Starts one after the sync interval, if none is due earlier. */
+void phu_spool_arm_sync(struct phu_spool *spool);
+void phu_spool_sync_due(struct phu_timer *timer);
+void phu_spool_cursor_due(struct phu_timer *timer);
+/* Takes the results of work that has been done. */
+void phu_spool_integrate(struct phu_spool *spool, struct phu_writeout *work);
+/* Blocking, for the end. */
+void phu_spool_write_out_now(struct phu_spool *spool);
+void phu_spool_seal_now(struct phu_spool *spool);
+void phu_spool_tell_readers(struct phu_spool *spool);
+void phu_spool_report_refusal(struct phu_spool *spool);
 /* Saves dirty cursors within a second. */
 void phu_spool_cursor_moved(struct phu_spool *spool);
+
+/* bounds.c */
+/* Unlinks what all readers have passed, with the next job. */
+void phu_spool_collect(struct phu_spool *spool);
+/* Applies the configured bounds, with `incoming` bytes about to be added. */
+void phu_spool_enforce_bounds(struct phu_spool *spool, size_t incoming);
+void phu_spool_format_time(char text[32], struct phu_wall at);
 /* The segment cannot be read: counts, logs, sets it aside. */
 void phu_spool_quarantine(struct phu_spool *spool, size_t place, int error);
+
+/* folder.c, spool_stats.c */
+int phu_spool_open_folder(struct phu_spool *spool);
+void phu_spool_add_stats(struct phu_spool *spool);
 
 /* reader.c */
 struct phu_spool_reader *phu_spool_reader_find(const struct phu_spool *spool, const char *name);

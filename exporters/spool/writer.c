@@ -103,7 +103,7 @@ static void touch(struct phu_commit *commit, const struct phu_segment *segment)
         *last = *segment;
         return;
     }
-    if (commit->touched_count == commit->touched_capacity) {
+    if (!commit->touched || commit->touched_count == commit->touched_capacity) {
         commit->touched_capacity = commit->touched_capacity ? commit->touched_capacity * 2 : 4;
         commit->touched =
             realloc(commit->touched, commit->touched_capacity * sizeof *commit->touched);
