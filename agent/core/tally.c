@@ -290,6 +290,18 @@ static void write_states(const struct phu_state_track *track, struct phu_line *l
         phu_line_int(line, "good_ms", track->good_ms);
 }
 
+static const char *primary_measurement(const struct phu_tally *tally)
+{
+    return tally->is_device ? "device" : "coverage";
+}
+
+/* A collector may have metrics of the primary measurement: they go into the same line. */
+static bool is_in_primary(const struct phu_tally *tally, size_t group)
+{
+    return tally->primary &&
+           strcmp(phu_window_measurement(tally->plan, group), primary_measurement(tally)) == 0;
+}
+
 /* sent, lost and span_ms are always there: a share needs its denominator, and a series that only
  * exists in bad times cannot be summed with those of good times. */
 static void write_primary(const struct phu_tally *tally, struct phu_tally_writer *writer,
@@ -297,12 +309,16 @@ static void write_primary(const struct phu_tally *tally, struct phu_tally_writer
 {
     struct phu_line line;
 
-    begin_line(&line, writer, tally, tally->is_device ? "device" : "coverage", false);
+    begin_line(&line, writer, tally, primary_measurement(tally), false);
     phu_line_int(&line, "sent", tally->sent);
     phu_line_int(&line, "lost", tally->lost);
     phu_trips_write(&tally->primary->trips, &line);
     write_states(&tally->primary->track, &line);
     phu_line_int(&line, "span_ms", span_ms);
+    for (size_t group = 0; tally->blocks && group < phu_window_group_count(tally->plan); group++) {
+        if (is_in_primary(tally, group))
+            phu_window_write(tally->plan, tally->blocks, group, &line);
+    }
     end_line(&line, writer, stamp);
 }
 
@@ -312,6 +328,8 @@ static void write_own(const struct phu_tally *tally, struct phu_tally_writer *wr
     for (size_t group = 0; group < phu_window_group_count(tally->plan); group++) {
         struct phu_line line;
 
+        if (is_in_primary(tally, group))
+            continue;
         begin_line(&line, writer, tally, phu_window_measurement(tally->plan, group), true);
         if (group == 0 && !tally->primary && tally->sent) {
             phu_line_int(&line, "sent", tally->sent);
@@ -361,7 +379,7 @@ bool phu_tally_finish(struct phu_tally *tally, struct phu_tally_writer *writer, 
 
     if (tally->primary)
         phu_state_advance(&tally->primary->track, end);
-    if (tally->primary && (span_ms > 0 || tally->sent))
+    if (tally->primary && (span_ms > 0 || tally->sent || tally->blocks))
         write_primary(tally, writer, span_ms, stamp);
     if (tally->blocks || (!tally->primary && tally->sent))
         write_own(tally, writer, stamp);

@@ -4,8 +4,9 @@
  * ready for the line) and owns blocks for the collector's other metrics and for rows.
  *
  * The primary check of an endpoint gives `coverage`, that of a device `device`: sent, lost, round
- * trips, and the time in each state. Whatever else a collector measures goes to its own
- * measurement; for a check that is not primary, sent, lost and round trips as well.
+ * trips, and the time in each state, and metrics that the collector itself puts there. Whatever
+ * else a collector measures goes to other measurements, with the tag `check`; for a check that is
+ * not primary, sent, lost and round trips as well.
  */
 #pragma once
 

@@ -86,10 +86,11 @@ static const char *const field_words[PHU_WINDOW_FIELDS] = {
 /* Where the unit begins in "connect_us", at its underscore; the end when it is not in the name. */
 static size_t stem_length(const struct phu_metric *metric)
 {
-    size_t length = strlen(metric->name), unit = strlen(metric->unit);
+    const char *suffix = strcmp(metric->unit, "bit/s") == 0 ? "bps" : metric->unit;
+    size_t length = strlen(metric->name), unit = strlen(suffix);
 
     if (length > unit + 1 && metric->name[length - unit - 1] == '_' &&
-        strcasecmp(metric->name + length - unit, metric->unit) == 0)
+        strcasecmp(metric->name + length - unit, suffix) == 0)
         return length - unit - 1;
     return length;
 }

@@ -30,15 +30,17 @@ static const struct phu_metric web_metrics[] = {
 static const struct phu_collector web = {
     .name = "web", .metrics = web_metrics, .metric_count = 4, .rtt_metric = WEB_TOTAL};
 
-enum { DEV_UPTIME, DEV_IN, DEV_POWER };
+enum { DEV_UPTIME, DEV_IN, DEV_POWER, DEV_PDUS, DEV_SPEED };
 
 static const struct phu_metric dev_metrics[] = {
     [DEV_UPTIME] = {"snmp", "uptime_s", "s", PHU_METRIC_SPREAD, PHU_METRIC_INT, "uptime"},
     [DEV_IN] = {"interface", "in_bytes", "bytes", PHU_METRIC_COUNT, PHU_METRIC_INT, "octets"},
     [DEV_POWER] = {"optics", "rx_dbm", "dBm", PHU_METRIC_SPREAD, PHU_METRIC_FLOAT, "power"},
+    [DEV_PDUS] = {"device", "pdus", "1", PHU_METRIC_COUNT, PHU_METRIC_INT, "messages"},
+    [DEV_SPEED] = {"interface", "speed_bps", "bit/s", PHU_METRIC_SPREAD, PHU_METRIC_INT, "speed"},
 };
 static const struct phu_collector dev = {
-    .name = "snmp", .metrics = dev_metrics, .metric_count = 3, .rtt_metric = -1};
+    .name = "snmp", .metrics = dev_metrics, .metric_count = 5, .rtt_metric = -1};
 
 #define LINES 64
 
@@ -201,7 +203,9 @@ static void a_device_has_rows(void **state)
 {
     const struct phu_value in = {.metric = DEV_IN, .i = 1000};
     const struct phu_value power = {.metric = DEV_POWER, .f = -21.5};
-    const struct phu_value uptime = {.metric = DEV_UPTIME, .i = 86400};
+    const struct phu_value whole[] = {{.metric = DEV_UPTIME, .i = 86400},
+                                      {.metric = DEV_PDUS, .i = 3}};
+    const struct phu_value speed = {.metric = DEV_SPEED, .i = 1000000000};
     struct bench bench;
     struct phu_sink *sink;
     uint32_t check, first = 0, second = 0, again = 0;
@@ -219,13 +223,14 @@ static void a_device_has_rows(void **state)
     put(&bench, check, first, PHU_RESULT_OK, &in, 1);
     put(&bench, check, first, PHU_RESULT_OK, &power, 1);
     put(&bench, check, second, PHU_RESULT_OK, &in, 1);
-    put(&bench, check, 0, PHU_RESULT_PARTIAL, &uptime, 1);
+    put(&bench, check, 0, PHU_RESULT_PARTIAL, whole, 2);
+    put(&bench, check, second, PHU_RESULT_OK, &speed, 1);
     phu_sim_run(bench.sched, 61 * SECOND);
     assert_int_equal(bench.line_count, 5);
     assert_string_equal(bench.lines[0],
                         "device,agent=bn-1,commune=09193,device=bn-0412,hamlet=h\\ 1,site=olt-7 "
                         "sent=1i,lost=0i,up_ms=25000i,unknown_ms=35000i,good_ms=25000i,"
-                        "span_ms=60000i 1795435200000000000\n");
+                        "span_ms=60000i,pdus=3i 1795435200000000000\n");
     assert_string_equal(bench.lines[1],
                         "snmp,agent=bn-1,check=snmp,commune=09193,device=bn-0412,hamlet=h\\ 1,"
                         "site=olt-7 uptime_sum_s=86400i,uptime_count=1i,uptime_min_s=86400i,"
@@ -238,7 +243,9 @@ static void a_device_has_rows(void **state)
                         "optics,agent=bn-1,check=snmp,commune=09193,device=bn-0412,hamlet=h\\ 1,"
                         "site=olt-7,interface=ge\\ 0/1 rx_sum_dbm=-21.5,rx_count=1i,"
                         "rx_min_dbm=-21.5,rx_max_dbm=-21.5 1795435200000000000\n");
-    assert_non_null(strstr(bench.lines[4], "interface=ge\\ 0/2 in_bytes=1000i"));
+    assert_non_null(
+        strstr(bench.lines[4],
+               "interface=ge\\ 0/2 in_bytes=1000i,speed_sum_bps=1000000000i,speed_count=1i"));
     close_bench(&bench);
 }
 
