@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#define SALT_BITS 24
+#define SALT_BITS 33 /* of nanoseconds */
 
 /* Multiplicative hashing (Knuth 6.4): neighbours end up far apart. */
 static int64_t salt_of(struct phu_wall start)
@@ -36,7 +36,7 @@ void phu_timeline_init(struct phu_timeline *timeline, int64_t window_ns, struct 
     *timeline = (struct phu_timeline){.window_ns = window_ns,
                                       .offset_ns = wall.ns - mono.ns,
                                       .newest_ns = newest.ns,
-                                      .shift_ns = PHU_NS_PER_US + salt_of(wall)};
+                                      .shift_ns = PHU_NS_PER_MS + salt_of(wall)};
     begin_segment(timeline, mono.ns, wall.ns);
 }
 
@@ -52,7 +52,7 @@ static void step(struct phu_timeline *timeline, struct phu_mono mono, struct phu
     if (reached > timeline->newest_ns)
         timeline->newest_ns = reached;
     if (wall.ns <= timeline->newest_ns)
-        timeline->shift_ns += PHU_NS_PER_US;
+        timeline->shift_ns += PHU_NS_PER_MS;
     timeline->offset_ns = wall.ns - mono.ns;
     timeline->steps++;
     timeline->last++;

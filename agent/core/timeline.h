@@ -12,10 +12,11 @@
  *   at the true new time, partial, up to the next multiple.
  *
  * After a step backwards the same times of day come again, and a store would overwrite the points
- * that it has. So until the clock passes the newest time used before, stamps are moved: 10:05:00
- * and some microseconds does not replace 10:05:00. How many is a number below 2^24 ns, hashed from
- * the time at which the run started, and one microsecond for each step backwards since: always
- * different within one run, and different from other runs' as near as makes no matter.
+ * that it has. So until the clock passes the newest time used before, stamps are moved:
+ * 10:05:03.217 does not replace 10:05:00, and belongs to the same minute. By how much is a time
+ * below 8.6 s, hashed from the start of the run, and a millisecond for each step backwards since:
+ * always different within one run, and different from other runs' as near as makes no matter.
+ * (Whole milliseconds, because VictoriaMetrics keeps no finer ones.)
  *
  * A subject added in the middle of a segment is stamped with its true start, so a restart within
  * the same minute replaces nothing either. How far former runs came is known as far as the caller
