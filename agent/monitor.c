@@ -280,7 +280,8 @@ static const struct kind *take_kind(struct phu_monitor *monitor,
     if (!kind)
         abort();
     kind->collector = collector;
-    kind->plan = phu_window_plan_new(collector->name, collector->metrics, collector->metric_count);
+    kind->plan = phu_window_plan_new(collector->name, collector->metrics, collector->metric_count,
+                                     collector->rtt_metric);
     kind->next = monitor->kinds;
     monitor->kinds = kind;
     return kind;

@@ -80,7 +80,6 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
     memcpy(tally->key, key, (size_t)key_length);
     tally->key_length = (uint16_t)key_length;
     tally->check_length = (uint16_t)check_length;
-    tally->collector = check->collector;
     tally->plan = plan;
     tally->begin_ns = begin.ns;
     tally->segment = segment;
@@ -183,8 +182,9 @@ int phu_tally_row(struct phu_tally *tally, const char *tag, const char *name, ui
 
 static bool is_trip(const struct phu_tally *tally, const struct phu_value *value)
 {
-    return tally->collector->rtt_metric >= 0 &&
-           value->metric == (uint32_t)tally->collector->rtt_metric;
+    int rtt_metric = phu_window_rtt_metric(tally->plan);
+
+    return rtt_metric >= 0 && value->metric == (uint32_t)rtt_metric;
 }
 
 /* Round trips of a primary check are left to put_verdict(): one that comes without a verdict (a

@@ -10,7 +10,6 @@
  */
 #pragma once
 
-#include "phusong/collector.h"
 #include "phusong/observation.h"
 #include "phusong/point.h"
 #include "quality.h"
@@ -20,6 +19,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct phu_collector;
 
 enum phu_subject_kind {
     PHU_SUBJECT_ENDPOINT, /* measurement coverage */
@@ -61,7 +62,6 @@ struct phu_tally_primary {
 };
 
 struct phu_tally {
-    const struct phu_collector *collector;
     const struct phu_window_plan *plan; /* of the collector */
     struct phu_window_block *blocks;
     struct phu_tally_rows *rows;       /* NULL until there is one */

@@ -135,6 +135,7 @@ struct phu_window_plan {
     size_t cell_count;
     struct group *groups;
     size_t group_count;
+    int rtt_metric;
 };
 
 struct phu_window_block {
@@ -184,7 +185,8 @@ static void name_cell(struct cell *cell)
 }
 
 struct phu_window_plan *phu_window_plan_new(const char *measurement,
-                                            const struct phu_metric *metrics, size_t metric_count)
+                                            const struct phu_metric *metrics, size_t metric_count,
+                                            int rtt_metric)
 {
     struct phu_window_plan *plan = calloc(1, sizeof *plan);
 
@@ -195,6 +197,7 @@ struct phu_window_plan *phu_window_plan_new(const char *measurement,
     if (!plan->cells || !plan->groups)
         abort();
     plan->cell_count = metric_count;
+    plan->rtt_metric = rtt_metric;
     find_group(plan, measurement);
     for (size_t i = 0; i < metric_count; i++) {
         struct cell *cell = &plan->cells[i];
@@ -226,6 +229,11 @@ void phu_window_plan_free(struct phu_window_plan *plan)
 size_t phu_window_group_count(const struct phu_window_plan *plan)
 {
     return plan->group_count;
+}
+
+int phu_window_rtt_metric(const struct phu_window_plan *plan)
+{
+    return plan->rtt_metric;
 }
 
 const char *phu_window_measurement(const struct phu_window_plan *plan, size_t group)

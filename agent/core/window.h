@@ -44,11 +44,14 @@ void phu_trips_write(const struct phu_trips *trips, struct phu_line *line);
 struct phu_window_plan;
 struct phu_window_block;
 
-/* `metrics` outlives the plan. Group 0 is `measurement`, whether a metric belongs to it or not. */
+/* `metrics` outlives the plan. Group 0 is `measurement`, whether a metric belongs to it or not.
+ * `rtt_metric` is the one that counts as round trip, or -1. */
 struct phu_window_plan *phu_window_plan_new(const char *measurement,
-                                            const struct phu_metric *metrics, size_t metric_count);
+                                            const struct phu_metric *metrics, size_t metric_count,
+                                            int rtt_metric);
 void phu_window_plan_free(struct phu_window_plan *plan);
 size_t phu_window_group_count(const struct phu_window_plan *plan);
+int phu_window_rtt_metric(const struct phu_window_plan *plan);
 const char *phu_window_measurement(const struct phu_window_plan *plan, size_t group);
 
 /* `blocks` starts as NULL. A value of a metric that does not exist is ignored, and false. */

@@ -145,7 +145,8 @@ int main(void)
 
     if (!bench)
         return 1;
-    bench->plan = phu_window_plan_new(collector.name, metrics, collector.metric_count);
+    bench->plan =
+        phu_window_plan_new(collector.name, metrics, collector.metric_count, collector.rtt_metric);
     bench->writer = (struct phu_tally_writer){.tags = ",agent=bn-node-1",
                                               .tags_length = 16,
                                               .buffer = bench->buffer,

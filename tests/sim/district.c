@@ -119,9 +119,13 @@ static void store(void *arg, const char *text, size_t length, struct phu_wall at
 {
     static struct parsed_line line;
     struct district *district = arg;
-    const char *wrong = parse_line(text, length, &line);
+    const char *wrong;
     size_t number;
 
+    /* A month of them is a long read, and they are all alike. */
+    if (district->agent_points > 1000 && strncmp(text, "agent,", 6) == 0)
+        return;
+    wrong = parse_line(text, length, &line);
     if (wrong)
         fail_msg("%s: %.*s", wrong, (int)length, text);
     assert_int_equal(line.timestamp, at.ns);
