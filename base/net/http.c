@@ -690,7 +690,7 @@ static int redirect_target(struct phu_http_call *call, char **url, struct phu_ht
         return -EINVAL;
     if (call->is_own_host && tls && tls->server_name &&
         strcasecmp(tls->server_name, place->host) == 0)
-        strcpy(place->host, call->own.host);
+        memcpy(place->host, call->own.host, sizeof place->host);
     *url = strdup(target);
     return *url ? 0 : -ENOMEM;
 }
@@ -1017,16 +1017,34 @@ int phu_http_client_new(struct phu_sched *sched, struct phu_resolver *resolver,
     return 0;
 }
 
+static void cancel_calls(struct phu_http_client *client)
+{
+    struct phu_http_call *next;
+
+    for (struct phu_http_call *call = client->calls; call; call = next) {
+        next = call->next;
+        phu_http_cancel(call);
+    }
+}
+
+static void forget_sockets(struct phu_http_client *client)
+{
+    struct http_socket *next;
+
+    for (struct http_socket *sock = client->sockets; sock; sock = next) {
+        next = sock->next;
+        forget_socket(sock);
+    }
+}
+
 void phu_http_client_free(struct phu_http_client *client)
 {
     if (!client)
         return;
-    while (client->calls)
-        phu_http_cancel(client->calls);
+    cancel_calls(client);
     curl_multi_cleanup(client->multi);
     phu_trust_free(client->trust);
-    while (client->sockets)
-        forget_socket(client->sockets);
+    forget_sockets(client);
     phu_timer_cancel(client->sched, &client->timer);
     phu_timer_cancel(client->sched, &client->pulse);
     curl_global_cleanup();

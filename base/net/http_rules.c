@@ -30,48 +30,94 @@ static bool read_seconds(const char *text, int64_t *seconds)
     return true;
 }
 
-static int month_of(const char *name)
+static bool read_month(const char *name, struct tm *tm)
 {
     static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
-    for (int month = 0; month < 12; month++) {
-        if (memcmp(name, names + month * 3, 3) == 0)
-            return month;
+    for (tm->tm_mon = 0; tm->tm_mon < 12; tm->tm_mon++) {
+        if (strncmp(name, names + tm->tm_mon * 3, 3) == 0)
+            return true;
     }
-    return -1;
+    return false;
 }
 
-/* The three forms, after the name of the day:
- *     Sun, 06 Nov 1994 08:49:37 GMT
- *     Sunday, 06-Nov-94 08:49:37 GMT
- *     Sun Nov  6 08:49:37 1994 */
+/* Exactly `digits` of them; blanks may stand for leading ones. */
+static bool read_number(const char *text, int digits, int *value)
+{
+    *value = 0;
+    for (int i = 0; i < digits; i++) {
+        if (text[i] == ' ' && *value == 0 && i + 1 < digits)
+            continue;
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        *value = *value * 10 + (text[i] - '0');
+    }
+    return true;
+}
+
+static size_t letters(const char *text)
+{
+    size_t length = 0;
+
+    while ((text[length] | 0x20) >= 'a' && (text[length] | 0x20) <= 'z')
+        length++;
+    return length;
+}
+
+/* Reads one field of a form into `tm`; its length, or 0 when it does not fit. */
+static size_t read_field(const char *text, char field, struct tm *tm)
+{
+    switch (field) {
+    case 'a':
+        return letters(text);
+    case 'd':
+        return read_number(text, 2, &tm->tm_mday) ? 2 : 0;
+    case 'b':
+        return read_month(text, tm) ? 3 : 0;
+    case 'Y':
+        return read_number(text, 4, &tm->tm_year) ? 4 : 0;
+    case 'y':
+        return read_number(text, 2, &tm->tm_year) ? 2 : 0;
+    case 'H':
+        return read_number(text, 2, &tm->tm_hour) ? 2 : 0;
+    case 'M':
+        return read_number(text, 2, &tm->tm_min) ? 2 : 0;
+    case 'S':
+        return read_number(text, 2, &tm->tm_sec) ? 2 : 0;
+    default:
+        return 0;
+    }
+}
+
+/* `form` holds fields, each after a "%", and bytes that must be there as they are. */
+static bool read_form(const char *text, const char *form, struct tm *tm)
+{
+    size_t length;
+
+    for (; *form; form++) {
+        if (*form != '%') {
+            if (*text++ != *form)
+                return false;
+            continue;
+        }
+        length = read_field(text, *++form, tm);
+        if (!length)
+            return false;
+        text += length;
+    }
+    return *text == '\0';
+}
+
 static bool read_date(const char *text, struct tm *tm)
 {
-    char month[4] = "";
-    int end = 0;
-    bool is_short_year = false;
-
-    if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &tm->tm_mday, month,
-               &tm->tm_year, &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &end) == 6 &&
-        end > 0) {
-    } else if (sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &tm->tm_mday,
-                      month, &tm->tm_year, &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &end) == 6 &&
-               end > 0) {
-        is_short_year = true;
-    } else if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &tm->tm_mday,
-                      &tm->tm_hour, &tm->tm_min, &tm->tm_sec, &tm->tm_year, &end) != 6 ||
-               end == 0) {
-        return false;
-    }
-    if (text[end] || strlen(month) != 3)
-        return false;
-    tm->tm_mon = month_of(month);
-    if (is_short_year)
+    if (read_form(text, "%a, %d-%b-%y %H:%M:%S GMT", tm))
         tm->tm_year += tm->tm_year < 70 ? 2000 : 1900;
+    else if (!read_form(text, "%a, %d %b %Y %H:%M:%S GMT", tm) &&
+             !read_form(text, "%a %b %d %H:%M:%S %Y", tm))
+        return false;
     tm->tm_year -= 1900;
-    return tm->tm_mon >= 0 && tm->tm_year >= 70 && tm->tm_mday >= 1 && tm->tm_mday <= 31 &&
-           tm->tm_hour >= 0 && tm->tm_hour <= 23 && tm->tm_min >= 0 && tm->tm_min <= 59 &&
-           tm->tm_sec >= 0 && tm->tm_sec <= 60;
+    return tm->tm_year >= 70 && tm->tm_mday >= 1 && tm->tm_mday <= 31 && tm->tm_hour <= 23 &&
+           tm->tm_min <= 59 && tm->tm_sec <= 60;
 }
 
 int phu_http_retry_after(const char *text, struct phu_wall now, int64_t *ns)

@@ -520,7 +520,7 @@ static struct lookup *add_lookup(struct phu_resolver *resolver, const char *name
         return NULL;
     lookup->resolver = resolver;
     lookup->family = family;
-    strcpy(lookup->name, name);
+    snprintf(lookup->name, sizeof lookup->name, "%s", name);
     lookup->next = *bucket;
     *bucket = lookup;
     resolver->lookup_count++;
@@ -625,7 +625,7 @@ int phu_resolve_start(struct phu_resolver *resolver, const char *name, int famil
     struct phu_resolve *request;
     struct lookup *lookup;
     struct sockaddr_storage literal;
-    char clean[NAME_MAX_LENGTH + 1];
+    char clean[NAME_MAX_LENGTH + 1] = "";
 
     if (clean_name(name, clean))
         return -EINVAL;
@@ -681,6 +681,16 @@ int phu_resolver_new(struct phu_sched *sched, struct phu_resolver **out)
     return 0;
 }
 
+static void drop_waiters(struct lookup *lookup)
+{
+    struct phu_resolve *next;
+
+    for (struct phu_resolve *waiter = lookup->waiters; waiter; waiter = next) {
+        next = waiter->next;
+        phu_resolve_cancel(waiter);
+    }
+}
+
 void phu_resolver_free(struct phu_resolver *resolver)
 {
     if (!resolver)
@@ -694,8 +704,7 @@ void phu_resolver_free(struct phu_resolver *resolver)
     }
     for (size_t i = 0; i < BUCKETS; i++) {
         while (resolver->buckets[i]) {
-            while (resolver->buckets[i]->waiters)
-                phu_resolve_cancel(resolver->buckets[i]->waiters);
+            drop_waiters(resolver->buckets[i]);
             free_lookup(&resolver->buckets[i]);
         }
     }
@@ -729,21 +738,22 @@ bool phu_resolver_is_server(const char *text)
         return true;
     if (*port++ != ':' || strspn(port, "0123456789") != strlen(port))
         return false;
-    return strlen(port) >= 1 && strlen(port) <= 5 && atol(port) >= 1 && atol(port) <= 65535;
+    return strlen(port) <= 5 && strtoul(port, NULL, 10) >= 1 && strtoul(port, NULL, 10) <= 65535;
 }
 
 static char *join(const char *const *servers, size_t count)
 {
-    size_t size = 1;
-    char *joined;
+    char *joined = NULL;
+    size_t size;
+    FILE *out = open_memstream(&joined, &size);
 
+    if (!out)
+        return NULL;
     for (size_t i = 0; i < count; i++)
-        size += strlen(servers[i]) + 1;
-    joined = calloc(1, size);
-    for (size_t i = 0; joined && i < count; i++) {
-        if (i)
-            strcat(joined, ",");
-        strcat(joined, servers[i]);
+        fprintf(out, "%s%s", i ? "," : "", servers[i]);
+    if (fclose(out)) {
+        free(joined);
+        return NULL;
     }
     return joined;
 }
