@@ -59,15 +59,16 @@ static int read_digits(const char *text, int64_t *value)
     return count;
 }
 
-/* The part after the decimal point, times factor; digits beyond the unit are not acceptable. */
+/* The digits behind the decimal point, times factor, where that is a whole number. Worked out from
+ * the last one: a remainder on the way cannot vanish again. */
 static int read_fraction(const char *digits, int count, int64_t factor, int64_t *value)
 {
     *value = 0;
-    for (int i = 0; i < count; i++) {
-        if (factor % 10)
-            return digits[i] == '0' ? 0 : -EINVAL;
-        factor /= 10;
-        *value += (digits[i] - '0') * factor;
+    while (count-- > 0) {
+        *value += (digits[count] - '0') * factor;
+        if (*value % 10)
+            return -EINVAL;
+        *value /= 10;
     }
     return 0;
 }
