@@ -23,6 +23,7 @@ static int become_child(int ns_fd, pid_t parent)
 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
     sched_setscheduler(0, SCHED_OTHER, &normal);
     if (ns_fd >= 0 && setns(ns_fd, CLONE_NEWNET) < 0)
         return -errno;

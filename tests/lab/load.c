@@ -38,10 +38,11 @@ struct run {
 
 static uint16_t checksum(const struct probe *probe)
 {
-    const uint16_t *words = (const uint16_t *)probe;
+    uint16_t words[sizeof(*probe) / 2] = {0};
     uint32_t sum = 0;
 
-    for (size_t i = 0; i < sizeof(*probe) / 2; i++)
+    memcpy(words, probe, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         sum += words[i];
     sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t) ~(sum + (sum >> 16));
