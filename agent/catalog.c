@@ -180,7 +180,7 @@ static void visit_part(const struct phu_catalog_visitor *visitor, const struct p
         [PHU_WINDOW_BUCKET] = {"sum", "histogram: number in bucket *"},
     };
     bool is_count = part == PHU_WINDOW_COUNT || part == PHU_WINDOW_BUCKET;
-    char name[128], meaning[256];
+    char plain[128], name[130], meaning[256];
     struct phu_catalog_field field = {.name = name,
                                       .type = is_count ? "integer" : type_of(metric),
                                       .unit = is_count ? "1" : metric->unit,
@@ -188,9 +188,8 @@ static void visit_part(const struct phu_catalog_visitor *visitor, const struct p
                                       .meaning = meaning,
                                       .labels = ""};
 
-    phu_window_field_name(name, sizeof name - 1, metric, part);
-    if (part == PHU_WINDOW_BUCKET)
-        strcat(name, "*");
+    phu_window_field_name(plain, sizeof plain, metric, part);
+    snprintf(name, sizeof name, "%s%s", plain, part == PHU_WINDOW_BUCKET ? "*" : "");
     snprintf(meaning, sizeof meaning, "%s: %s", metric->meaning, parts[part].meaning);
     visitor->field(visitor->arg, &field);
 }

@@ -295,11 +295,11 @@ static uint32_t take_handle(struct phu_monitor *monitor)
         handle++;
     if (handle >= capacity) {
         capacity = capacity < 64 ? 64 : capacity + capacity / 4;
-        monitor->tallies = realloc(monitor->tallies, capacity * sizeof *monitor->tallies);
+        monitor->tallies = realloc(monitor->tallies, capacity * sizeof(struct phu_tally *));
         if (!monitor->tallies)
             abort();
         memset(&monitor->tallies[monitor->capacity], 0,
-               (capacity - monitor->capacity) * sizeof *monitor->tallies);
+               (capacity - monitor->capacity) * sizeof(struct phu_tally *));
         monitor->capacity = capacity;
     }
     monitor->free_hint = handle + 1;
