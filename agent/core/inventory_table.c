@@ -21,8 +21,10 @@ enum { TEXT_BYTES = PHU_CSV_FIELD_BYTES_MAX * 3 + 1, HOST_MAX = 253, LABEL_MAX =
 
 /* -- Mistakes --------------------------------------------------------------------------------- */
 
-static void report(struct phu_inventory_table *table, unsigned line, unsigned column,
-                   const char *name, const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void report(struct phu_inventory_table *table,
+                                                         unsigned line, unsigned column,
+                                                         const char *name, const char *format,
+                                                         va_list args)
 {
     char message[1024];
 
