@@ -27,7 +27,7 @@ static void prepend_chunks(struct phu_chunk_list *list, struct phu_chunk_list *f
     list->bytes += front->bytes;
 }
 
-/* Some are kept for the next points: a new one costs 32 page faults. */
+/* Some are kept for the next points: a new one costs 32 pages. */
 static void free_chunk(struct phu_spool *spool, struct phu_chunk *chunk)
 {
     if (spool->spare_count < PHU_SPARES)
