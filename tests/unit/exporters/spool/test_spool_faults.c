@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/statvfs.h>
 
 struct faults {
     int write_error, sync_error, create_error, truncate_error; /* as long as not 0 */
@@ -14,6 +15,8 @@ struct faults {
     ino_t failed[4096]; /* files whose sync failed: never to be synced again */
     size_t failed_count;
     unsigned syncs;
+    int64_t disk_bytes; /* size of a disk that only the spool is on; 0: the real one */
+    const char *dir;
 };
 
 static struct faults faults; /* the wrapped functions have no other way to it */
@@ -96,6 +99,38 @@ int __wrap_ftruncate(int fd, off_t size)
     int error = faults.truncate_error ? faults.truncate_error : chance_of_fault();
 
     return error ? fail_with(error) : __real_ftruncate(fd, size);
+}
+
+int __real_fstatvfs(int fd, struct statvfs *fs);
+int __wrap_fstatvfs(int fd, struct statvfs *fs);
+
+static void add_size(const char *dir, const char *name, int64_t *total)
+{
+    char path[512];
+    struct stat status;
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (strstr(name, ".seg") && stat(path, &status) == 0)
+        *total += status.st_size;
+}
+
+int __wrap_fstatvfs(int fd, struct statvfs *fs)
+{
+    int status = __real_fstatvfs(fd, fs);
+    int64_t used = 0;
+    struct dirent *entry;
+    DIR *dir;
+
+    if (status || !faults.disk_bytes)
+        return status;
+    dir = opendir(faults.dir);
+    while (dir && (entry = readdir(dir)))
+        add_size(faults.dir, entry->d_name, &used);
+    if (dir)
+        closedir(dir);
+    fs->f_frsize = 1;
+    fs->f_bavail = (fsblkcnt_t)(faults.disk_bytes > used ? faults.disk_bytes - used : 0);
+    return 0;
 }
 
 static int setup(void **state)
@@ -260,6 +295,32 @@ static void a_close_on_a_full_disk_ends(void **state)
     assert_int_equal(drain(fixture, PHU_SPOOL_LIVE, NULL, 0), 50);
 }
 
+static void little_free_space_costs_the_oldest_but_not_the_last_four_segments(void **state)
+{
+    struct fixture *fixture = *state;
+    double dropped;
+    size_t came;
+
+    fixture->conf.min_free_bytes = 1024 * 1024;
+    faults.dir = fixture->dir;
+    faults.disk_bytes = 2 * 1024 * 1024;
+    fixture_open(fixture, "central");
+    for (size_t i = 0; i < 60; i++) { /* 1.2 MiB */
+        put_lines(fixture, 64, 300);
+        settle_for(fixture, 2 * PHU_NS_PER_S);
+    }
+    assert_in_range(stat_of(fixture, "phusong_spool_bytes", NULL), 900 * 1024, 1024 * 1024);
+    dropped = stat_of(fixture, "phusong_spool_dropped_total", "reason=\"disk\"");
+    assert_true(dropped > 0);
+    faults.disk_bytes = 100 * 1024; /* others take nearly everything */
+    put_lines(fixture, 64, 300);
+    settle_for(fixture, 4 * PHU_NS_PER_S);
+    assert_in_range(stat_of(fixture, "phusong_spool_segments", NULL), 4, 5);
+    dropped = stat_of(fixture, "phusong_spool_dropped_total", "reason=\"disk\"");
+    came = drain(fixture, PHU_SPOOL_LIVE, NULL, 0);
+    assert_int_equal(came + (size_t)dropped, 61 * 64);
+}
+
 /* Thousands of rounds in which anything may fail: what was durable arrives, in order, and a second
  * process finds all of it. */
 static void nothing_durable_is_lost_whatever_fails(void **state)
@@ -311,6 +372,7 @@ int main(void)
         with_faults(a_disk_that_refuses_everything_does_no_harm),
         with_faults(half_writes_are_completed),
         with_faults(a_close_on_a_full_disk_ends),
+        with_faults(little_free_space_costs_the_oldest_but_not_the_last_four_segments),
         with_faults(nothing_durable_is_lost_whatever_fails),
     };
 
