@@ -12,6 +12,7 @@
 #include "core/inventory.h"
 #include "generation.h"
 #include "loop.h"
+#include "memory.h"
 #include "monitor.h"
 #include "notify.h"
 #include "outlets.h"
@@ -272,6 +273,7 @@ static void reloaded(void *arg, struct phu_config *config, struct phu_inventory 
     phu_log_info("agent", "configuration reloaded", "unchanged=%u changed=%u added=%u removed=%u",
                  diff.unchanged, diff.changed, diff.added, diff.removed);
     phu_inventory_diff_fini(&diff);
+    phu_memory_settle();
 }
 
 /* -- Signals and the watchdog ---------------------------------------------------------------- */
@@ -398,6 +400,7 @@ static int run(struct agent *agent)
     if (error)
         return error;
     start_watchdog(agent);
+    phu_memory_settle();
     say_ready(agent);
     phu_loop_run(agent->sched);
     phu_monitor_flush(agent->monitor);
@@ -444,6 +447,7 @@ int phu_agent_run(const struct phu_agent_args *args)
     struct agent agent = {.args = args};
     int error;
 
+    phu_memory_init();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); /* until it can be obeyed; its default would end the process */
     if (read_files(&agent))
