@@ -17,8 +17,8 @@
 #include "phusong/sched.h"
 #include "phusong/stats.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -411,23 +411,18 @@ static int bind_socket(const struct sockaddr_storage *address)
 
 static void log_listening(const struct prometheus *self)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    char text[INET6_ADDRSTRLEN] = "";
+    char host[INET6_ADDRSTRLEN] = "", port[8] = "";
+    bool is_v6;
 
-    if (getsockname(self->fd, (struct sockaddr *)&address, &length))
+    if (getsockname(self->fd, (struct sockaddr *)&address, &length) ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV))
         return;
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-        phu_log_info(MODULE, "statistics are at", "exporter=\"%s\" url=http://[%s]:%u/metrics",
-                     self->name, text, ntohs(v6->sin6_port));
-        return;
-    }
-    inet_ntop(AF_INET, &((const struct sockaddr_in *)&address)->sin_addr, text, sizeof text);
-    phu_log_info(MODULE, "statistics are at", "exporter=\"%s\" url=http://%s:%u/metrics",
-                 self->name, text, ntohs(((const struct sockaddr_in *)&address)->sin_port));
+    is_v6 = address.ss_family == AF_INET6;
+    phu_log_info(MODULE, "statistics are at", "exporter=\"%s\" url=http://%s%s%s:%s/metrics",
+                 self->name, is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
 }
 
 static const char *remedy_of(int error)
@@ -503,9 +498,12 @@ static int prometheus_open(const struct phu_exporter_env *env, const void *optio
 static void prometheus_close(void *pointer)
 {
     struct prometheus *self = pointer;
+    struct connection *next;
 
-    while (self->connections)
-        close_connection(self->connections);
+    for (struct connection *connection = self->connections; connection; connection = next) {
+        next = connection->next;
+        close_connection(connection);
+    }
     phu_stats_remove_within(self->stats, self, sizeof *self);
     phu_timer_cancel(self->sched, &self->breath);
     phu_watch_close(self->watch);

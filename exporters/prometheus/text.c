@@ -73,14 +73,11 @@ static void write_build(struct page *page, const char *agent, const char *versio
     static const struct phu_stat_info info = {
         "phusong_build_info", PHU_STAT_GAUGE,
         "Always 1; the labels tell the version and the agent"};
-    char labels[600], part[560];
+    char labels[1200], first[600], second[560];
 
-    phu_stats_label(labels, sizeof labels, "version", version);
-    phu_stats_label(part, sizeof part, "agent", agent);
-    if (strlen(labels) + 1 + strlen(part) < sizeof labels) {
-        strcat(labels, ",");
-        strcat(labels, part);
-    }
+    phu_stats_label(first, sizeof first, "version", version);
+    phu_stats_label(second, sizeof second, "agent", agent);
+    snprintf(labels, sizeof labels, "%s,%s", first, second);
     write_sample(page, &info, labels, 1);
 }
 
