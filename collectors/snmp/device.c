@@ -759,9 +759,13 @@ static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
     why[0] = '\0';
     credential =
         env->credential ? env->credential(env->credential_arg, device->spec.credential) : NULL;
+    if (!credential && (!device->spec.credential || !device->spec.credential[0])) {
+        snprintf(why, size, "it needs a credential: a community or a user, by name in devices.csv");
+        return false;
+    }
     if (!credential) {
         snprintf(why, size, "no credential `%s`; name one of section credentials in devices.csv",
-                 device->spec.credential ? device->spec.credential : "");
+                 device->spec.credential);
         return false;
     }
     return phu_secrets_take(&device->snmp->secrets, credential, &device->secret, why, size) == 0;

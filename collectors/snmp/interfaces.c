@@ -83,7 +83,7 @@ static int compare_name(const void *name, const void *item)
 static void sort(struct phu_interfaces *interfaces, int (*compare)(const void *, const void *))
 {
     if (interfaces->count > 1)
-        qsort(interfaces->items, interfaces->count, sizeof *interfaces->items, compare);
+        qsort(interfaces->items, interfaces->count, sizeof(struct phu_interface *), compare);
 }
 
 static struct phu_interface *find(const struct phu_interfaces *sorted, const char *name)
@@ -92,7 +92,8 @@ static struct phu_interface *find(const struct phu_interfaces *sorted, const cha
 
     if (sorted->count == 0)
         return NULL;
-    found = bsearch(name, sorted->items, sorted->count, sizeof *sorted->items, compare_name);
+    found =
+        bsearch(name, sorted->items, sorted->count, sizeof(struct phu_interface *), compare_name);
     return found ? *found : NULL;
 }
 
@@ -117,7 +118,7 @@ static void part_twins(struct phu_interfaces *interfaces, struct phu_ifmib_row *
 
     interfaces->has_twins = false;
     if (count > 1)
-        qsort(rows, count, sizeof *rows, compare_rows);
+        qsort(rows, count, sizeof(struct phu_ifmib_row *), compare_rows);
     for (size_t i = 0, next; i < count; i = next) {
         bool is_twin;
 
@@ -143,7 +144,7 @@ static bool has_room(struct phu_interfaces *interfaces)
 
     if (interfaces->count < interfaces->capacity)
         return true;
-    items = realloc(interfaces->items, capacity * sizeof *items);
+    items = realloc(interfaces->items, capacity * sizeof(struct phu_interface *));
     if (!items)
         return false;
     interfaces->items = items;
@@ -206,7 +207,7 @@ static void forget_old(struct phu_interfaces *interfaces, int64_t now_ns)
 
 /* Finds or makes the interface of each row, and brings both into the same order. */
 static unsigned identify(struct phu_interfaces *interfaces, struct phu_ifmib_row **rows,
-                         size_t count, const struct phu_interfaces_terms *terms, int64_t now_ns)
+                         size_t count, const struct phu_interfaces_terms *terms)
 {
     size_t known = interfaces->count;
     unsigned homeless = 0;
@@ -231,7 +232,6 @@ static unsigned identify(struct phu_interfaces *interfaces, struct phu_ifmib_row
         }
     }
     sort(interfaces, compare_order);
-    forget_old(interfaces, now_ns);
     return homeless;
 }
 
@@ -265,14 +265,14 @@ static unsigned match(struct phu_interfaces *interfaces, struct phu_ifmib *ifmib
         return 0;
     }
     interfaces->active_count = 0;
-    rows = calloc(count + 1, sizeof *rows);
+    rows = calloc(count + 1, sizeof(struct phu_ifmib_row *));
     if (!rows)
         abort();
     for (size_t i = 0; i < ifmib->row_count; i++) {
         if (ifmib->rows[i].is_wanted)
             rows[at++] = &ifmib->rows[i];
     }
-    homeless = identify(interfaces, rows, count, terms, ifmib->now_ns);
+    homeless = identify(interfaces, rows, count, terms);
     free(rows);
     return homeless;
 }
@@ -362,5 +362,6 @@ unsigned phu_interfaces_apply(struct phu_interfaces *interfaces, struct phu_ifmi
         interfaces->items[at]->seen_ns = ifmib->now_ns;
         report_one(interfaces->items[at++], &ifmib->rows[i], terms);
     }
+    forget_old(interfaces, ifmib->now_ns);
     return homeless;
 }

@@ -207,14 +207,13 @@ void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, 
         phu_walk_error(walk, PHU_WALK_REFUSED, 0);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        bool is_scalar = i < walk->asked_scalars;
-        size_t at = is_scalar ? i : walk->asked_scalars + (i - walk->asked_scalars) % repeaters;
+    for (size_t i = 0; i < count && i < walk->asked_scalars; i++)
+        take_scalar(walk, &walk->columns[walk->asked[i]], &varbinds[i]);
+    for (size_t i = walk->asked_scalars; repeaters && i < count; i++) {
+        size_t at = walk->asked_scalars + (i - walk->asked_scalars) % repeaters;
         struct phu_walk_column *column = &walk->columns[walk->asked[at]];
 
-        if (is_scalar)
-            take_scalar(walk, column, &varbinds[i]);
-        else if (!column->is_done)
+        if (!column->is_done)
             take_cell(walk, column, &varbinds[i]);
     }
     if (count == wanted && walk->limits.is_bulk && walk->repetitions < walk->limits.repetitions_max)
