@@ -29,6 +29,7 @@
 #define VARBINDS_MAX 4096
 #define DATAGRAM_MAX 65536
 #define DATAGRAMS_PER_WAKEUP 8
+#define RANDOM_IDS 64
 
 /* net-snmp compares with its own reading of the clock, the wheel has ticks: ask a little later. */
 #define TIMER_MARGIN_NS (2 * PHU_NS_PER_MS)
@@ -39,6 +40,8 @@
 struct phu_session_shell {
     struct phu_sched *sched;
     netsnmp_large_fd_set ready;
+    uint32_t random[RANDOM_IDS];
+    size_t random_left;
     struct phu_varbind varbinds[VARBINDS_MAX];
     u_char datagram[DATAGRAM_MAX];
 };
@@ -548,14 +551,18 @@ static void submit(struct phu_session *session, netsnmp_pdu *pdu)
 }
 
 /* Nobody off the path can guess it, which is all the protection that versions 1 and 2c have. */
-static long random_id(void)
+static long random_id(struct phu_session_shell *shell)
 {
-    uint32_t id;
+    long id;
 
-    if (getrandom(&id, sizeof id, GRND_NONBLOCK) != sizeof id)
-        return snmp_get_next_reqid();
-    id &= INT32_MAX;
-    return id ? (long)id : 1;
+    if (shell->random_left == 0) {
+        if (getrandom(shell->random, sizeof shell->random, GRND_NONBLOCK) !=
+            (ssize_t)sizeof shell->random)
+            return snmp_get_next_reqid();
+        shell->random_left = RANDOM_IDS;
+    }
+    id = (long)(shell->random[--shell->random_left] & INT32_MAX);
+    return id ? id : 1;
 }
 
 void phu_session_ask(struct phu_session *session, const struct phu_walk_request *request)
@@ -564,8 +571,8 @@ void phu_session_ask(struct phu_session *session, const struct phu_walk_request 
 
     if (!pdu)
         abort();
-    pdu->reqid = random_id();
-    pdu->msgid = random_id();
+    pdu->reqid = random_id(session->shell);
+    pdu->msgid = random_id(session->shell);
     if (request->is_bulk) {
         pdu->non_repeaters = request->scalars;
         pdu->max_repetitions = request->repetitions;
@@ -590,7 +597,7 @@ void phu_session_discover(struct phu_session *session)
 
     if (!pdu)
         abort();
-    pdu->msgid = random_id();
+    pdu->msgid = random_id(session->shell);
     pdu->version = SNMP_VERSION_3;
     pdu->securityModel = SNMP_SEC_MODEL_USM;
     pdu->securityLevel = SNMP_SEC_LEVEL_NOAUTH;

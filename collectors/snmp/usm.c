@@ -9,6 +9,7 @@
 #include <net-snmp/net-snmp-includes.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ struct phu_usm_user {
     struct usmUser *user;
     char *owner;
     unsigned refs, enlisted;
+    bool is_shared; /* and that has been said */
 };
 
 struct phu_usm {
@@ -166,9 +168,11 @@ int phu_usm_take(struct phu_usm *usm, const uint8_t *engine, size_t length,
     while (user && (user->secret != secret || user->user->engineIDLen != length ||
                     memcmp(user->user->engineID, engine, length) != 0))
         user = user->next;
-    if (user && strcmp(user->owner, owner) != 0)
+    if (user && !user->is_shared && strcmp(user->owner, owner) != 0) {
+        user->is_shared = true;
         phu_log_warn("snmp", "two devices have the same SNMP engine ID; give one of them another",
                      "device=%s other=%s", owner, user->owner);
+    }
     if (!user) {
         user = calloc(1, sizeof *user);
         if (!user)

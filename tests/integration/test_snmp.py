@@ -212,9 +212,9 @@ def test_version_3(snmpd, plan):
 def test_version_3_refused(snmpd, plan, reason, options):
     server = snmpd()
     plan.credential("bad", **options)
-    plan.device("bad", server.port, "bad", pdu_timeout=200, retries=0)
+    plan.device("bad", server.port, "bad", pdu_timeout=700, retries=1)
     plan.device("good", server.port, "shaaes")
-    run = plan.run(polls=2, interval=1000)
+    run = plan.run(polls=2, interval=2500)
     assert run.results("bad") == ["auth", "auth"]
     assert run.results("good") == ["ok", "ok"]
     assert reason in run.log and run.log.count("device=bad") == 1, run.log
