@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,6 +34,14 @@ enum {
 static const int64_t second_ns = 1000000000;
 static const int64_t spin_budget_ns = 10000000;
 
+/* A terminal that was stopped, or a pipe that nobody reads, must not stop the lab. */
+static bool can_be_told(void)
+{
+    struct pollfd err = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&err, 1, 0) > 0 && err.revents & POLLOUT;
+}
+
 void lab_event(struct lab *lab, const char *format, ...)
 {
     int64_t wall_ns = lab_wall();
@@ -48,7 +57,7 @@ void lab_event(struct lab *lab, const char *format, ...)
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", gmtime_r(&wall_s, &parts));
     fprintf(lab->events, "%s.%06" PRId64 "Z %s\n", stamp, wall_ns % second_ns / 1000, text);
     fflush(lab->events);
-    if (!lab->options.is_quiet)
+    if (!lab->options.is_quiet && can_be_told())
         fprintf(stderr, "phusong-lab: %s\n", text);
 }
 

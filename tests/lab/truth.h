@@ -4,6 +4,7 @@
 
 #include "addr.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ struct lab_record {
     uint64_t to_ns;   /* delay applied to the request */
     uint64_t from_ns; /* to the reply, counted from when the district had the request */
 };
+
+static_assert(sizeof(struct lab_record) == 48, "the file's format");
 
 struct lab_truth_header {
     char magic[8]; /* "phulab1\n" */

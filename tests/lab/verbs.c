@@ -142,13 +142,15 @@ static void show_json(struct lab *lab, FILE *out)
     fprintf(out,
             "{\n  \"mode\": \"%s\",\n  \"impairments\": %s,\n  \"pid\": %d,\n  \"state\": \"%s\",\n"
             "  \"seed\": %" PRIu64 ",\n  \"uptime_s\": %.3f,\n  \"ipv6\": %s,\n"
-            "  \"agent_netns\": %s,\n  \"agent_interface\": \"%s\",\n  \"realtime\": %s,\n",
+            "  \"agent_netns\": %s,\n  \"agent_interface\": \"%s\",\n  \"realtime\": %s,\n"
+            "  \"stamps\": %s,\n",
             lab->has_net ? "tun" : "loopback", lab->has_net ? "true" : "false", (int)getpid(),
             lab->state.directory, lab->options.seed, (double)(lab_now() - lab->started_ns) * 1e-9,
             lab->has_net && lab->net.has_v6 ? "true" : "false",
             lab->options.net.own_agent_ns ? "true" : "false",
             lab->has_net ? lab->net.sides[LAB_FROM].name : "lo",
-            lab->is_realtime ? "true" : "false");
+            lab->is_realtime ? "true" : "false",
+            lab->has_net && lab->net.stamps ? "true" : "false");
     fprintf(out, "  \"prefixes\": [");
     show_prefixes(lab, out, "\"", ", ");
     fprintf(out, "],\n  \"serve\": [");
