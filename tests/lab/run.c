@@ -324,6 +324,7 @@ static int open_children(struct lab *lab, struct lab_error *err)
         error = lab_child_serve(&lab->children[LAB_CHILD_SERVE], ns_fd, &lab->options.serve, err);
     if (error < 0 && !lab->has_net) { /* there the ports are the machine's, and may be taken */
         lab_event(lab, "no services: %s", err->text);
+        lab->options.serve.count = 0;
         error = 0;
     }
     if (error < 0 || !lab->options.snmp.community)
