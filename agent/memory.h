@@ -6,7 +6,7 @@
  * megabyte per batch for ever.) */
 void phu_memory_init(void);
 
-/* After start-up and after a reload: gives back what only they needed, freed heap and the code pages
- * that ran once (relocation, option parsing, set-up of libraries). Code that is used again is mapped
- * again from the page cache. */
+/* After start-up and after a reload: gives back what only they needed, freed heap and the code
+ * pages that ran once (relocation, option parsing, set-up of libraries). Code that is used again is
+ * mapped again from the page cache. */
 void phu_memory_settle(void);
