@@ -283,11 +283,11 @@ static void gather(struct gathering *gathering, uint64_t from, uint64_t to)
     gathering->position = from;
     while (!gathering->is_full && gathering->position < to) {
         size_t place = phu_segments_find(table, gathering->position);
-        struct phu_segment *segment = &table->items[place];
+        struct phu_segment *segment = place < table->count ? &table->items[place] : NULL;
         uint64_t start, end;
         int error;
 
-        if (place == table->count || segment->base >= to) {
+        if (!segment || segment->base >= to) {
             if (to != UINT64_MAX)
                 gathering->position = to;
             return;

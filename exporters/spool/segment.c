@@ -202,12 +202,12 @@ static bool first_time(void *arg, const struct phu_scan_item *item)
 struct phu_wall phu_segments_time_at(const struct phu_segments *table, int dir_fd, uint64_t address)
 {
     size_t place = phu_segments_find(table, address);
-    const struct phu_segment *segment = &table->items[place];
+    const struct phu_segment *segment = place < table->count ? &table->items[place] : NULL;
     char name[PHU_SEGMENT_NAME_SIZE];
     struct phu_wall at = {0};
     int fd;
 
-    if (place == table->count)
+    if (!segment)
         return at;
     if (address <= segment->base + PHU_SEGMENT_HEADER_SIZE)
         return segment->first;
