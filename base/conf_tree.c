@@ -378,6 +378,16 @@ static void add_syntax_error(struct build *build, const yaml_parser_t *parser)
     give_up(build);
 }
 
+/* Length of the start of `text` that consists of `bytes`. The text ends in no NUL. */
+static size_t span(const char *text, size_t length, const char *bytes)
+{
+    size_t count = 0;
+
+    while (count < length && text[count] && strchr(bytes, text[count]))
+        count++;
+    return count;
+}
+
 /* Is the text fit for libyaml? Tabs are looked for here because libyaml's own words for them help
  * nobody. */
 static bool is_text(struct build *build)
@@ -394,9 +404,9 @@ static bool is_text(struct build *build)
     for (size_t start = 0; start < build->length; line++) {
         const char *end = memchr(build->text + start, '\n', build->length - start);
         size_t length = end ? (size_t)(end - build->text) - start : build->length - start;
-        size_t blank = strspn(build->text + start, " \t\r"), spaces;
+        size_t blank = span(build->text + start, length, " \t\r"), spaces;
 
-        spaces = strspn(build->text + start, " ");
+        spaces = span(build->text + start, length, " ");
         if (blank < length && spaces < blank && build->text[start + spaces] == '\t' &&
             build->text[start + blank] != '#') {
             MISTAKE(build, ((yaml_mark_t){.line = line, .column = spaces}),

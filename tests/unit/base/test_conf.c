@@ -170,12 +170,27 @@ static const struct phu_option options[] = {
 };
 static const struct phu_option_table table = PHU_OPTION_TABLE(options, struct thing);
 
+/* From a copy without a NUL behind it: the text of a file has none either. */
+static int load_text(const char *text, const char *file, struct phu_diags *diags,
+                     struct thing *thing)
+{
+    size_t length = strlen(text);
+    char *copy = malloc(length ? length : 1);
+    int result;
+
+    assert_non_null(copy);
+    memcpy(copy, text, length);
+    result = phu_conf_load_text(&table, file, copy, length, diags, thing);
+    free(copy);
+    return result;
+}
+
 static void load(const char *text, struct thing *thing)
 {
     struct phu_diags diags;
 
     phu_diags_init(&diags);
-    if (phu_conf_load_text(&table, "etc/t.yaml", text, strlen(text), &diags, thing) < 0) {
+    if (load_text(text, "etc/t.yaml", &diags, thing) < 0) {
         phu_diags_print(&diags, stderr);
         fail();
     }
@@ -191,7 +206,7 @@ static void expect_mistakes(const char *text, const char *expected)
     FILE *out = open_memstream(&said, &length);
 
     phu_diags_init(&diags);
-    assert_int_equal(phu_conf_load_text(&table, "t", text, strlen(text), &diags, &thing), -EINVAL);
+    assert_int_equal(load_text(text, "t", &diags, &thing), -EINVAL);
     phu_diags_print(&diags, out);
     fclose(out);
     assert_string_equal(said, expected);
@@ -250,6 +265,16 @@ static void takes_what_is_written(void **state)
     assert_string_equal(people[0].name, "27");
     assert_int_equal(people[0].age, 0);
     assert_string_equal(people[1].name, "Bình");
+    phu_conf_free(&table, &thing);
+}
+
+static void stops_where_the_text_stops(void **state)
+{
+    struct thing thing;
+
+    (void)state;
+    load("count: 1\n ", &thing);
+    assert_int_equal(thing.count, 1);
     phu_conf_free(&table, &thing);
 }
 
@@ -426,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills_in_defaults),
         cmocka_unit_test(takes_what_is_written),
+        cmocka_unit_test(stops_where_the_text_stops),
         cmocka_unit_test(keeps_paths_that_are_not_relative),
         cmocka_unit_test(binds_entries_by_kind),
         cmocka_unit_test(reports_all_mistakes_in_one_pass),
