@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #define DESTINATIONS_MAX 8
+#define LINES_PER_TICK 2000
 #define TICK_NS (2 * PHU_NS_PER_MS)
 #define STATS_NS (100 * PHU_NS_PER_MS)
 
@@ -109,7 +110,8 @@ static bool make_line(struct pump *pump, char *line, size_t size, size_t *length
     return true;
 }
 
-static void put_line(struct pump *pump)
+/* False when there is none, or no room for it now. */
+static bool put_line(struct pump *pump)
 {
     char line[65536];
     struct phu_wall at;
@@ -117,10 +119,12 @@ static void put_line(struct pump *pump)
 
     if (!make_line(pump, line, sizeof line, &length, &at)) {
         pump->is_input_over = true;
-        return;
+        return false;
     }
-    if (phu_spool_put(pump->spool, line, length, at) == 0)
-        pump->put++;
+    if (phu_spool_put(pump->spool, line, length, at) < 0)
+        return false;
+    pump->put++;
+    return true;
 }
 
 static bool is_all_put(const struct pump *pump)
@@ -166,8 +170,10 @@ static void ticked(struct phu_timer *timer)
 
     if (pump->args.rate > 0)
         due = (int64_t)((double)elapsed / (double)PHU_NS_PER_S * (double)pump->args.rate);
-    while (!is_all_put(pump) && pump->put < due)
-        put_line(pump);
+    for (int i = 0; i < LINES_PER_TICK && !is_all_put(pump) && pump->put < due; i++) {
+        if (!put_line(pump))
+            break;
+    }
     if (pump->args.is_draining && is_drained(pump))
         phu_loop_stop(pump->sched);
     phu_timer_after(pump->sched, &pump->tick, TICK_NS);
