@@ -53,6 +53,7 @@ struct phu_snmp_work {
 struct phu_snmp_device {
     struct phu_snmp *snmp;
     struct phu_check_spec spec;
+    struct phu_snmp_check_options options;
     struct phu_snmp_device *next_waiting;
     struct phu_snmp_work *work; /* while polling */
     struct phu_timer timer;     /* deadline */
@@ -402,7 +403,7 @@ static void told(void *arg, const struct phu_session_news *news);
 
 static int start_session(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = device->spec.options;
+    const struct phu_snmp_check_options *options = &device->options;
     struct phu_snmp_work *work = device->work;
     struct phu_session_config config = {.address = (const struct sockaddr *)&work->address,
                                         .address_length = work->address.ss_family == AF_INET6
@@ -427,7 +428,7 @@ static int start_session(struct phu_snmp_device *device)
 /* After a whole walk a little more is asked for at once, until no limit of our own is left. */
 static void relax(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = device->spec.options;
+    const struct phu_snmp_check_options *options = &device->options;
 
     if (device->repetitions && ++device->repetitions >= options->max_repetitions)
         device->repetitions = 0;
@@ -466,7 +467,7 @@ static void ask_next(struct phu_snmp_device *device)
 
 static void start_walk(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = device->spec.options;
+    const struct phu_snmp_check_options *options = &device->options;
     struct phu_walk_limits limits = {.is_bulk = device->secret->version != PHU_SNMP_V1,
                                      .repetitions =
                                          device->habits.rows ? device->habits.rows + 1 : 4,
@@ -707,7 +708,7 @@ static void told(void *arg, const struct phu_session_news *news)
 
 static void set_port(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = device->spec.options;
+    const struct phu_snmp_check_options *options = &device->options;
     struct sockaddr_storage *address = &device->work->address;
 
     if (address->ss_family == AF_INET6)
@@ -816,6 +817,7 @@ struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
         return NULL;
     device->snmp = snmp;
     device->spec = *spec;
+    device->options = *(const struct phu_snmp_check_options *)spec->options;
     phu_timer_init(&device->timer, on_deadline);
     return device;
 }
