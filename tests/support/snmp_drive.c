@@ -20,11 +20,13 @@
 #include "phusong/sink.h"
 #include "phusong/stats.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 extern const struct phu_collector phu_collector_snmp;
 
@@ -56,6 +58,8 @@ struct drive {
     int64_t polls, interval_ns;
     struct phu_timer pulse;
     struct phu_mono last_pulse;
+    int64_t last_wait_ns;
+    int wait_fd;
     int64_t worst_gap_ns, worst_start_ns;
     int64_t verdicts;
     int is_quiet;
@@ -108,9 +112,9 @@ static void add_device(struct drive *drive, char **words)
 
     to->drive = drive;
     to->options.port = atoi(field(words, "port", "161"));
-    to->options.retries = atoi(field(words, "retries", "1"));
+    to->options.retries = atoi(field(words, "retries", "2"));
     to->options.max_repetitions = atoi(field(words, "max_repetitions", "12"));
-    to->options.pdu_timeout_ns = atoi(field(words, "pdu_timeout", "500")) * PHU_NS_PER_MS;
+    to->options.pdu_timeout_ns = atoi(field(words, "pdu_timeout", "1500")) * PHU_NS_PER_MS;
     to->spec = (struct phu_check_spec){
         .check = (uint32_t)drive->device_count,
         .id = strdup(field(words, "id", "device")),
@@ -119,7 +123,7 @@ static void add_device(struct drive *drive, char **words)
         .credential = strdup(field(words, "credential", "")),
         .rows = strdup(field(words, "rows", "*")),
         .options = &to->options,
-        .timeout_ns = atoi(field(words, "timeout", "5000")) * PHU_NS_PER_MS,
+        .timeout_ns = atoi(field(words, "timeout", "9000")) * PHU_NS_PER_MS,
     };
     drive->device_count++;
 }
@@ -221,15 +225,31 @@ static void poll_now(struct phu_timer *timer)
     phu_collector_snmp.poll(drive->self, device->check);
 }
 
+/* How long this process has been ready to run and did not: other processes had the processor. */
+static int64_t waited_ns(const struct drive *drive)
+{
+    char text[128];
+    ssize_t length = drive->wait_fd < 0 ? 0 : pread(drive->wait_fd, text, sizeof text - 1, 0);
+    char *second;
+
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    second = strchr(text, ' ');
+    return second ? strtoll(second, NULL, 10) : 0;
+}
+
 static void pulse(struct phu_timer *timer)
 {
     struct drive *drive = phu_container_of(timer, struct drive, pulse);
     struct phu_mono now = phu_sched_now(drive->sched);
-    int64_t gap = phu_mono_since(now, drive->last_pulse);
+    int64_t wait = waited_ns(drive);
+    int64_t gap = phu_mono_since(now, drive->last_pulse) - (wait - drive->last_wait_ns);
 
     if (gap > drive->worst_gap_ns)
         drive->worst_gap_ns = gap;
     drive->last_pulse = now;
+    drive->last_wait_ns = wait;
     phu_timer_after(drive->sched, timer, PHU_NS_PER_MS);
 }
 
@@ -251,6 +271,7 @@ static void start(struct drive *drive)
     }
     phu_timer_init(&drive->pulse, pulse);
     drive->last_pulse = now;
+    drive->last_wait_ns = waited_ns(drive);
     if (!drive->is_quiet)
         phu_timer_after(drive->sched, &drive->pulse, PHU_NS_PER_MS);
 }
@@ -303,6 +324,7 @@ int main(void)
                                     .credential = find_credential,
                                     .credential_arg = &drive};
 
+    drive.wait_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     drive.devices = calloc(MOST, sizeof *drive.devices);
     read_plan(&drive);
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -324,5 +346,6 @@ int main(void)
     phu_stats_free(env.stats);
     phu_loop_free(drive.sched);
     free_plan(&drive);
+    close(drive.wait_fd);
     return 0;
 }
