@@ -213,6 +213,7 @@ static int open_outlets(struct agent *agent)
             phu_log_error("agent", "the spool cannot be opened", "err=\"%s\"", strerror(-error));
             return error;
         }
+        phu_monitor_set_newest(agent->monitor, phu_spool_newest(agent->spool));
     }
     agent->outlets.sched = agent->sched;
     agent->outlets.http = agent->http;

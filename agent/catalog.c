@@ -115,7 +115,8 @@ static const struct statistic statistics[] = {
     {"resolver_remembered_total", "counter", "",
      "Names answered from memory while their TTL lasted"},
     {"rows", "gauge", "", "Rows (interfaces …) of all checks"},
-    {"rows_refused_total", "counter", "", "Requests for rows beyond max_rows_per_check"},
+    {"rows_refused_total", "counter", "",
+     "Requests for rows (interfaces) beyond the 4096 that a check may have"},
     {"slots_missed_total", "counter", "reason",
      "Slots in which a check was not polled: late (the process was held up) or busy (its previous "
      "poll had not ended)"},

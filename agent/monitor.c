@@ -392,7 +392,7 @@ static void add_stats(struct phu_monitor *monitor)
         {"phusong_values_refused_total", PHU_STAT_COUNTER,
          "Values of unknown metrics or rows, or not finite"},
         {"phusong_rows_refused_total", PHU_STAT_COUNTER,
-         "Requests for rows beyond max_rows_per_check"},
+         "Requests for rows (interfaces) beyond the 4096 that a check may have"},
     };
     const int64_t *values[] = {
         &monitor->windows,        &monitor->writer.points, &monitor->writer.dropped,
@@ -454,8 +454,7 @@ int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf
     monitor->writer.buffer_size = sizeof monitor->buffer;
     monitor->writer.emit = conf->emit;
     monitor->writer.emit_arg = conf->emit_arg;
-    phu_timeline_init(&monitor->timeline, conf->window_ns, now, phu_sched_wall(sched),
-                      conf->newest);
+    phu_timeline_init(&monitor->timeline, conf->window_ns, now, phu_sched_wall(sched));
     monitor->newest_begin_ns = now.ns - 1;
     if (conf->stats)
         add_stats(monitor);
@@ -464,6 +463,11 @@ int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf
     arm_tick(monitor, now);
     *out = monitor;
     return 0;
+}
+
+void phu_monitor_set_newest(struct phu_monitor *monitor, struct phu_wall newest)
+{
+    phu_timeline_set_newest(&monitor->timeline, newest);
 }
 
 void phu_monitor_free(struct phu_monitor *monitor)

@@ -34,7 +34,6 @@ struct phu_monitor_conf {
     int64_t window_ns;
     uint32_t max_rows;       /* per check; 0: 4096 */
     struct phu_stats *stats; /* outlives the monitor; pushed as measurement `agent` each window */
-    struct phu_wall newest;  /* of what a former run emitted, as far as known (spool); 0 if not */
     /* One line with its newline, borrowed for the call. `at` is its timestamp. Must not call back
      * into the monitor. */
     void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
@@ -45,6 +44,11 @@ int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf
                     struct phu_monitor **out);
 /* Emits nothing; see phu_monitor_flush(). NULL is harmless. */
 void phu_monitor_free(struct phu_monitor *monitor);
+
+/* A former run has used timestamps up to this one (the spool knows, as far as it holds them): none
+ * of them is used again, even when the clock has been set back since. Tell before the first window
+ * ends. */
+void phu_monitor_set_newest(struct phu_monitor *monitor, struct phu_wall newest);
 
 struct phu_sink *phu_monitor_sink(struct phu_monitor *monitor);
 

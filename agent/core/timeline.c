@@ -31,13 +31,24 @@ static void begin_segment(struct phu_timeline *timeline, int64_t mono_ns, int64_
 }
 
 void phu_timeline_init(struct phu_timeline *timeline, int64_t window_ns, struct phu_mono mono,
-                       struct phu_wall wall, struct phu_wall newest)
+                       struct phu_wall wall)
 {
     *timeline = (struct phu_timeline){.window_ns = window_ns,
                                       .offset_ns = wall.ns - mono.ns,
-                                      .newest_ns = newest.ns,
+                                      .newest_ns = INT64_MIN,
                                       .shift_ns = PHU_NS_PER_MS + salt_of(wall)};
     begin_segment(timeline, mono.ns, wall.ns);
+}
+
+void phu_timeline_set_newest(struct phu_timeline *timeline, struct phu_wall newest)
+{
+    struct phu_segment *current = &timeline->kept[timeline->last % PHU_TIMELINE_KEPT];
+
+    if (newest.ns < timeline->newest_ns)
+        return;
+    timeline->newest_ns = newest.ns;
+    if (current->stamp.ns <= newest.ns)
+        current->stamp.ns += timeline->shift_ns;
 }
 
 struct phu_mono phu_timeline_boundary(const struct phu_timeline *timeline)

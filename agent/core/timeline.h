@@ -20,7 +20,7 @@
  *
  * A subject added in the middle of a segment is stamped with its true start, so a restart within
  * the same minute replaces nothing either. How far former runs came is known as far as the caller
- * says (`newest`).
+ * says.
  */
 #pragma once
 
@@ -52,9 +52,12 @@ struct phu_timeline {
     struct phu_segment kept[PHU_TIMELINE_KEPT];
 };
 
-/* Segment 0 begins now. `newest` as in phu_monitor_conf. */
+/* Segment 0 begins now. */
 void phu_timeline_init(struct phu_timeline *timeline, int64_t window_ns, struct phu_mono mono,
-                       struct phu_wall wall, struct phu_wall newest);
+                       struct phu_wall wall);
+/* Stamps up to this one have been used by a former run. Call before the current segment's stamp has
+ * been used. */
+void phu_timeline_set_newest(struct phu_timeline *timeline, struct phu_wall newest);
 /* Makes at most one cut at or before `mono`; true if it did: call again. */
 bool phu_timeline_advance(struct phu_timeline *timeline, struct phu_mono mono,
                           struct phu_wall wall);

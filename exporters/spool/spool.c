@@ -101,6 +101,19 @@ void phu_spool_sync(struct phu_spool *spool)
     phu_spool_start_job(spool);
 }
 
+struct phu_wall phu_spool_newest(const struct phu_spool *spool)
+{
+    struct phu_wall newest = {0};
+
+    for (size_t i = 0; i < spool->table.count; i++) {
+        const struct phu_segment *segment = &spool->table.items[i];
+
+        if (segment->count && segment->last.ns > newest.ns)
+            newest = segment->last;
+    }
+    return newest;
+}
+
 uint64_t phu_spool_durable_count(const struct phu_spool *spool)
 {
     return (uint64_t)spool->durable_count;

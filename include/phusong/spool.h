@@ -43,6 +43,8 @@ void phu_spool_close(struct phu_spool *spool);
  * -EMSGSIZE beyond PHU_LINE_MAX (counted), -EINVAL without the newline.
  * `at` is the point's timestamp, kept for the index (age, time range of what is dropped). */
 int phu_spool_put(struct phu_spool *spool, const char *line, size_t length, struct phu_wall at);
+/* The highest timestamp among the points that are still in the spool; 0 when it is empty. */
+struct phu_wall phu_spool_newest(const struct phu_spool *spool);
 /* Starts a group commit now (events do not wait for the interval). */
 void phu_spool_sync(struct phu_spool *spool);
 /* How many of the records put since the spool was opened are durable, in the order of put. */

@@ -234,12 +234,12 @@ void district_start(struct district *district)
     struct phu_monitor_conf conf = {.agent = "sim 1",
                                     .window_ns = district->window_ns,
                                     .stats = district->stats = phu_stats_new(),
-                                    .newest = {district->newest_ns},
                                     .emit = store,
                                     .emit_arg = district};
     struct phu_collector_env env = {.sched = district->sched};
 
     assert_int_equal(phu_monitor_new(district->sched, &conf, &district->monitor), 0);
+    phu_monitor_set_newest(district->monitor, (struct phu_wall){district->newest_ns});
     district->checks = phu_checks_new(district->sched, district->stats, "sim 1");
     phu_monitor_on_verdict(district->monitor, verdict_came, district);
     env.sink = phu_monitor_sink(district->monitor);

@@ -32,8 +32,7 @@ static void segments_begin_at_whole_minutes(void **state)
     int64_t passed = 0;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON + 17 * PHU_NS_PER_S),
-                      wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON + 17 * PHU_NS_PER_S));
     assert_int_equal(last(&timeline)->stamp.ns, NOON + 17 * PHU_NS_PER_S);
     passed = 42 * PHU_NS_PER_S;
     assert_false(phu_timeline_advance(&timeline, mono_of(MONO + passed),
@@ -51,7 +50,7 @@ static void a_long_absence_gives_every_segment(void **state)
     int cuts = 0;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON), wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON));
     while (phu_timeline_advance(&timeline, mono_of(MONO + 10 * WINDOW + 5),
                                 wall_of(NOON + 10 * WINDOW + 5))) {
         cuts++;
@@ -66,7 +65,7 @@ static void a_step_cuts_on_the_spot(void **state)
     struct phu_timeline timeline;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON), wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON));
     assert_true(phu_timeline_advance(&timeline, mono_of(MONO + 20 * PHU_NS_PER_S),
                                      wall_of(NOON + 7 * WINDOW + 5 * PHU_NS_PER_S)));
     assert_int_equal(last(&timeline)->begin.ns, MONO + 20 * PHU_NS_PER_S);
@@ -81,7 +80,7 @@ static void after_a_step_back_no_stamp_is_used_again(void **state)
     int64_t offset = NOON - MONO, mono = MONO;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(mono), wall_of(NOON), wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(mono), wall_of(NOON));
     mono += 10 * WINDOW;
     while (phu_timeline_advance(&timeline, mono_of(mono), wall_of(mono + offset)))
         continue;
@@ -107,7 +106,7 @@ static void a_small_correction_stretches_one_segment(void **state)
     int64_t offset = NOON - MONO - 200 * PHU_NS_PER_MS, mono = MONO + WINDOW;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON), wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON));
     assert_true(phu_timeline_advance(&timeline, mono_of(mono), wall_of(mono + offset)));
     assert_int_equal(last(&timeline)->stamp.ns, NOON + WINDOW);
     assert_int_equal(last(&timeline)->begin.ns, MONO + WINDOW);
@@ -120,11 +119,15 @@ static void a_run_behind_the_former_one_moves_its_stamps(void **state)
     struct phu_timeline timeline, other;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON), wall_of(NOON + 1));
-    phu_timeline_init(&other, WINDOW, mono_of(MONO), wall_of(NOON + 1), wall_of(NOON + 1));
-    assert_true(last(&timeline)->stamp.ns > NOON);
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON));
+    phu_timeline_init(&other, WINDOW, mono_of(MONO), wall_of(NOON + 1));
+    phu_timeline_set_newest(&timeline, wall_of(NOON + WINDOW));
+    phu_timeline_set_newest(&timeline, wall_of(NOON)); /* never backwards */
     assert_true(phu_timeline_advance(&timeline, mono_of(MONO + WINDOW), wall_of(NOON + WINDOW)));
-    assert_int_equal(last(&timeline)->stamp.ns, NOON + WINDOW);
+    assert_int_equal(last(&timeline)->stamp.ns, NOON + WINDOW + timeline.shift_ns);
+    assert_true(
+        phu_timeline_advance(&timeline, mono_of(MONO + 2 * WINDOW), wall_of(NOON + 2 * WINDOW)));
+    assert_int_equal(last(&timeline)->stamp.ns, NOON + 2 * WINDOW);
     /* Two such runs move differently. */
     assert_int_not_equal(timeline.shift_ns, other.shift_ns);
 }
@@ -134,7 +137,7 @@ static void a_cut_begins_a_segment_now(void **state)
     struct phu_timeline timeline;
 
     (void)state;
-    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON), wall_of(0));
+    phu_timeline_init(&timeline, WINDOW, mono_of(MONO), wall_of(NOON));
     phu_timeline_cut(&timeline, mono_of(MONO)); /* nothing to cut */
     assert_int_equal(timeline.last, 0);
     phu_timeline_cut(&timeline, mono_of(MONO + 5));

@@ -226,6 +226,21 @@ static void new_points_come_after_every_cursor_even_when_segments_were_removed(v
     assert_int_equal(drain(fixture, PHU_SPOOL_LIVE, NULL, 0), 10);
 }
 
+static void the_newest_timestamp_is_known_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t newest;
+
+    fixture_open(fixture, NULL);
+    assert_int_equal(phu_spool_newest(fixture->spool).ns, 0);
+    put_lines(fixture, RECORDS, LINE);
+    newest = phu_sched_wall(fixture->sched).ns;
+    phu_sim_step_wall(fixture->sched, -3600 * PHU_NS_PER_S); /* the clock is set back */
+    put_lines(fixture, RECORDS, LINE);
+    fixture_reopen(fixture, NULL);
+    assert_int_equal(phu_spool_newest(fixture->spool).ns, newest);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +252,7 @@ int main(void)
         in_fixture(a_segment_that_vanishes_does_not_stop_the_rest),
         in_fixture(a_damaged_cursor_sends_again_and_skips_nothing),
         in_fixture(new_points_come_after_every_cursor_even_when_segments_were_removed),
+        in_fixture(the_newest_timestamp_is_known_after_a_restart),
     };
 
     return cmocka_run_group_tests_name("spool_recovery", tests, NULL, NULL);
