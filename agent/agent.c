@@ -159,7 +159,7 @@ static int open_basics(struct agent *agent)
     error = phu_http_client_new(agent->sched, agent->resolver, &agent->http);
     if (error)
         return error;
-    monitor.stats = agent->stats;
+    monitor.stats = agent->args->is_once ? NULL : agent->stats; /* once: the endpoints alone */
     error = phu_monitor_new(agent->sched, &monitor, &agent->monitor);
     if (error)
         return error;

@@ -33,7 +33,8 @@ struct phu_monitor_conf {
     const char *agent; /* tag agent= */
     int64_t window_ns;
     uint32_t max_rows;       /* per check; 0: 4096 */
-    struct phu_stats *stats; /* outlives the monitor; pushed as measurement `agent` each window */
+    struct phu_stats *stats; /* outlives the monitor; pushed as measurement `agent` each window; may
+                              * be NULL */
     /* One line with its newline, borrowed for the call. `at` is its timestamp. Must not call back
      * into the monitor. */
     void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
