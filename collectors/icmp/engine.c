@@ -23,10 +23,10 @@
 #include <string.h>
 
 #define GRAIN_NS (10 * PHU_NS_PER_MS)
-#define BUSY 8            /* messages in one turn from which on reading waits for the next grain */
-#define FLUSH_MOST 2048   /* requests in one turn of the loop, about 10 ms of it */
-#define RETRY_MOST 3      /* ticks that a full send queue is waited for */
-#define STAMPED_MOST 1024 /* requests per flush up to which each gets its kernel transmit time */
+#define BUSY 8           /* messages in one turn from which on reading waits for the next grain */
+#define FLUSH_MOST 2048  /* requests in one turn of the loop, about 10 ms of it */
+#define RETRY_MOST 3     /* ticks that a full send queue is waited for */
+#define STAMPED_MOST 256 /* requests per flush up to which each gets its kernel transmit time */
 
 /* -- Reading --------------------------------------------------------------------------------- */
 
