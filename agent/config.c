@@ -123,7 +123,7 @@ static void take_quality(struct phu_config *config)
 
         if (find_technology(config, technologies[i]) >= 0)
             continue;
-        profile.technology = (char *)(uintptr_t)technologies[i];
+        profile.technology = (char *)technologies[i];
         profile.name = profile.technology;
         config->quality[config->quality_count++] = profile;
     }
@@ -305,7 +305,7 @@ int phu_config_load_inventory(const struct phu_config *config, struct phu_diags 
         .checks = checks,
         .check_argument = check_argument,
         .check_interval = check_interval,
-        .arg = (void *)(uintptr_t)config,
+        .arg = (void *)config,
         .profiles = profiles,
         .profile_of_devices = (uint16_t)find_technology(config, "device"),
         .credentials = credentials,

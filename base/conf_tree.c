@@ -10,6 +10,7 @@
 
 #include <yaml.h>
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -214,6 +215,7 @@ static void open_container(struct build *build, enum phu_conf_kind kind, yaml_ma
 
 static void close_container(struct build *build)
 {
+    assert(build->open); /* libyaml ends only what it has begun */
     build->depth--;
     build->open = build->open->parent;
     build->key = NULL;

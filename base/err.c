@@ -68,14 +68,23 @@ static int compare_places(const void *left, const void *right)
     return strcmp(a->message, b->message);
 }
 
+/* Control characters are replaced: what a file holds must not reach a terminal as commands. */
+static void print_text(const char *text, FILE *out)
+{
+    for (; *text; text++)
+        fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, out);
+}
+
 static void print_one(const struct phu_diag *diag, FILE *out)
 {
-    fputs(diag->file, out);
+    print_text(diag->file, out);
     if (diag->line)
         fprintf(out, ":%u", diag->line);
     if (diag->line && diag->column)
         fprintf(out, ":%u", diag->column);
-    fprintf(out, ": %s\n", diag->message);
+    fputs(": ", out);
+    print_text(diag->message, out);
+    fputc('\n', out);
 }
 
 void phu_diags_print(struct phu_diags *diags, FILE *out)

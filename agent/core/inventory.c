@@ -35,7 +35,7 @@ void phu_inventory_free(struct phu_inventory *inventory)
     free(inventory->devices);
     free(inventory->endpoints);
     free(inventory->checks);
-    free((char *)(uintptr_t)inventory->strings);
+    free((char *)inventory->strings);
     free(inventory);
 }
 

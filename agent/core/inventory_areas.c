@@ -202,18 +202,17 @@ static void say_no_parent(struct reader *reader, uint32_t record, int32_t day)
     const char *bytes = reader->loader->strings.bytes;
     const char *code = bytes + reader->origins[record].parent, *nearest;
     uint32_t cursor = 0;
-    char text[PHU_DAY_TEXT + 4] = "today";
+    bool is_today = day == reader->loader->inventory->today;
+    char text[PHU_DAY_TEXT] = "today";
 
-    if (day != reader->loader->inventory->today) {
-        memcpy(text, "on ", 3);
-        phu_day_format(day, text + 3);
-    }
+    if (!is_today)
+        phu_day_format(day, text);
     if (phu_record_index_next(&index->areas, bytes, reader->areas, code, &cursor) != UINT32_MAX) {
         phu_table_mistake_at(&reader->table, reader->origins[record].line,
                              reader->origins[record].parent_column,
-                             "parent_code: no area with code \"%s\" is in force %s; end this "
+                             "parent_code: no area with code \"%s\" is in force %s%s; end this "
                              "row with valid_to, and add one for the area that it belongs to then",
-                             code, text);
+                             code, is_today ? "" : "on ", text);
         return;
     }
     nearest =

@@ -527,7 +527,7 @@ int phu_inventory_load(const char *folder, const struct phu_inventory_vocabulary
         result = phu_inventory_load_texts(sources, vocabulary, now, diags, out);
     for (size_t i = 0; i < PHU_FILE_COUNT; i++) {
         free(sources[i].text);
-        free((char *)(uintptr_t)sources[i].path);
+        free((char *)sources[i].path);
     }
     return result;
 }
