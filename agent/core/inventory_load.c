@@ -39,10 +39,11 @@ bool phu_inventory_open_table(struct phu_inventory_loader *loader, enum phu_inve
 void *phu_inventory_room(const struct phu_inventory_source *source, size_t size)
 {
     size_t rows = 1;
-    const char *at = source->text, *end = source->text + source->length;
+    const char *at = source->text ? source->text : "";
+    const char *end = at + source->length;
     void *room;
 
-    while (at && (at = memchr(at, '\n', (size_t)(end - at)))) {
+    while ((at = memchr(at, '\n', (size_t)(end - at)))) {
         rows++;
         at++;
     }
