@@ -551,7 +551,7 @@ static void sets_aside_just_the_refused_lines(void **state)
     uint64_t seed = phu_sim_seed();
 
     (void)state;
-    for (uint64_t round = 0; round < 12; round++) {
+    for (uint64_t round = 0; round < 8; round++) {
         struct scene *scene = new_scene(seed + round);
         double share = round % 4 == 0 ? 0.3 : 0.005;
 
@@ -756,18 +756,18 @@ static void the_backlog_gets_its_share_beside_live_data(void **state)
         struct scene *scene = new_scene(1);
         double share;
 
-        scene->conf.batch_lines = 20;
+        scene->conf.batch_lines = 10;
         scene->conf.backfill_share = shares[i];
         scene->conf.concurrency = slots[i];
         scene->status = 0;
-        put_many(scene, 6500);
+        put_many(scene, 3300);
         open_feed(scene);
         phu_sim_run(scene->sched, 700 * S);
         scene->status = 204;
         scene->latency_ns = S / 2;
         while (stat_value(scene, "phusong_exporter_up", NULL) == 0)
             phu_sim_run(scene->sched, 1 * S);
-        put_many(scene, 6500);
+        put_many(scene, 3300);
         phu_sim_run(scene->sched, 2 * S);
         scene->live_bytes = scene->backfill_bytes = 0;
         phu_sim_run(scene->sched, 20 * S);
