@@ -100,9 +100,8 @@ static int make_folders(const char *path, mode_t mode)
 {
     char folder[PATH_MAX];
 
-    if (strlen(path) >= sizeof folder)
+    if ((size_t)snprintf(folder, sizeof folder, "%s", path) >= sizeof folder)
         return -ENAMETOOLONG;
-    strcpy(folder, path);
     for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(folder, mode) < 0 && errno != EEXIST)

@@ -67,14 +67,6 @@ struct file {
     struct write *writes;
 };
 
-static void free_write(struct write *write)
-{
-    *write->link = write->next;
-    if (write->next)
-        write->next->link = write->link;
-    free(write);
-}
-
 static int file_open(const struct phu_exporter_env *env, const void *options, void **self)
 {
     const struct file_conf *conf = options;
@@ -101,10 +93,13 @@ static int file_open(const struct phu_exporter_env *env, const void *options, vo
 static void file_close(void *self)
 {
     struct file *file = self;
+    struct write *next;
 
     phu_append_free(file->append);
-    while (file->writes)
-        free_write(file->writes);
+    for (struct write *write = file->writes; write; write = next) {
+        next = write->next;
+        free(write);
+    }
     free(file);
 }
 
@@ -114,7 +109,10 @@ static void written(void *arg, int error)
     phu_batch_done_cb *done = write->done;
     void *done_arg = write->arg;
 
-    free_write(write);
+    *write->link = write->next;
+    if (write->next)
+        write->next->link = write->link;
+    free(write);
     done(done_arg, &(struct phu_outcome){
                        .verdict = error < 0 ? PHU_VERDICT_RETRY : PHU_VERDICT_STORED,
                        .reason = error < 0 ? strerror(-error) : NULL,

@@ -407,11 +407,8 @@ static void wipe(char *text)
     free(text);
 }
 
-static void free_call(struct call *call)
+static void drop_call(struct call *call)
 {
-    *call->link = call->next;
-    if (call->next)
-        call->next->link = call->link;
     phu_gzip_cancel(call->gzip);
     phu_http_cancel(call->http);
     free(call->packed);
@@ -423,9 +420,12 @@ static void free_call(struct call *call)
 static void influx_close(void *self)
 {
     struct influx *influx = self;
+    struct call *next;
 
-    while (influx->calls)
-        free_call(influx->calls);
+    for (struct call *call = influx->calls; call; call = next) {
+        next = call->next;
+        drop_call(call);
+    }
     free(influx->url);
     explicit_bzero(influx->secret, sizeof influx->secret);
     free(influx);
@@ -436,7 +436,10 @@ static void finish(struct call *call, const struct phu_outcome *outcome)
     phu_batch_done_cb *done = call->done;
     void *arg = call->arg;
 
-    free_call(call);
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+    drop_call(call);
     done(arg, outcome);
 }
 
