@@ -1,21 +1,17 @@
-/* Names to addresses: c-ares on the loop, with a memory.
+/* Names to addresses, with a memory.
  *
  * A lookup is one (name, family) that was asked; everybody who asks for it meanwhile waits on the
  * same lookup, and its answer is remembered as long as its TTL lasts. A request is one waiter with
  * a time limit of its own: a dead name server costs it that time and nothing else.
  *
- * c-ares calls back from inside its own functions, where a channel must not be destroyed and a
- * waiter may do anything. So an answer is only stored there; waiters are called from their timers,
- * after c-ares has returned. When resolv.conf changes (or other servers are set) new names go to a
- * new channel, and the old one is destroyed once its last query has ended.
+ * An answer is only stored when it comes (dns.h says why); waiters, who may do anything, are called
+ * from their timers.
  */
 #include "phusong/resolve.h"
 
-#include "phusong/log.h"
+#include "dns.h"
 #include "phusong/sched.h"
 #include "phusong/stats.h"
-
-#include <ares.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,37 +19,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define RESOLV_CONF "/etc/resolv.conf"
 #define BUCKETS 1024
 #define LOOKUPS_MAX 4096
 #define IN_FLIGHT_MAX 1024
-#define ADDRESSES_MAX 16
-#define NAME_MAX_LENGTH 253
-#define TRY_MS 1000 /* doubled with each further try */
-#define TRIES 3
 #define TTL_MIN_S 1
-#define TTL_MAX_S 3600
 #define TTL_NEGATIVE_S 10
-#define CHECK_FILE_NS PHU_NS_PER_S
-
-struct socket_watch {
-    struct socket_watch *next;
-    struct channel *channel;
-    struct phu_watch *watch;
-    ares_socket_t fd;
-    unsigned events;
-};
-
-struct channel {
-    struct channel *next; /* retired ones */
-    struct phu_resolver *resolver;
-    ares_channel ares;
-    struct socket_watch *sockets;
-    struct phu_timer timeout;
-    unsigned in_flight;
-};
 
 enum lookup_state {
     LOOKUP_QUEUED,
@@ -65,7 +36,7 @@ struct lookup {
     struct lookup *next;   /* of the bucket */
     struct lookup *queued; /* behind it in the queue */
     struct phu_resolver *resolver;
-    struct channel *channel;
+    struct phu_dns_query query;
     enum lookup_state state;
     int family;
     int status;
@@ -73,7 +44,7 @@ struct lookup {
     struct sockaddr_storage *addresses;
     size_t count;
     struct phu_resolve *waiters;
-    char name[NAME_MAX_LENGTH + 1];
+    char name[PHU_DNS_NAME_MAX + 1];
 };
 
 struct phu_resolve {
@@ -94,14 +65,11 @@ struct counters {
 
 struct phu_resolver {
     struct phu_sched *sched;
-    char *servers; /* c-ares' list; NULL: resolv.conf */
-    struct channel *channel, *retired;
-    struct phu_timer tend; /* sends what is queued, frees retired channels */
+    struct phu_dns *dns;
+    struct phu_timer tend; /* sends what is queued */
     struct lookup *queue, **queue_end;
     struct lookup *buckets[BUCKETS];
     size_t lookup_count, sweep;
-    struct stat file;
-    struct phu_mono file_checked;
     struct counters counters;
 };
 
@@ -146,189 +114,6 @@ int phu_address_parse(const char *text, struct sockaddr_storage *address)
     return percent ? parse_scope(percent + 1, &v6->sin6_scope_id) : 0;
 }
 
-/* -- Channels -------------------------------------------------------------------------------- */
-
-static void rearm(struct channel *channel)
-{
-    struct timeval tv;
-    struct timeval *next = ares_timeout(channel->ares, NULL, &tv);
-
-    if (!next) {
-        phu_timer_cancel(channel->resolver->sched, &channel->timeout);
-        return;
-    }
-    phu_timer_after(channel->resolver->sched, &channel->timeout,
-                    (int64_t)next->tv_sec * PHU_NS_PER_S + (int64_t)next->tv_usec * PHU_NS_PER_US);
-}
-
-static void channel_expired(struct phu_timer *timer)
-{
-    struct channel *channel = phu_container_of(timer, struct channel, timeout);
-
-    ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    rearm(channel);
-}
-
-static struct socket_watch **find_socket(struct channel *channel, ares_socket_t fd)
-{
-    struct socket_watch **place = &channel->sockets;
-
-    while (*place && (*place)->fd != fd)
-        place = &(*place)->next;
-    return place;
-}
-
-static void socket_ready(void *arg, unsigned events)
-{
-    struct socket_watch *sock = arg;
-    struct channel *channel = sock->channel;
-    ares_socket_t fd = sock->fd;
-    bool is_gone = events & PHU_WATCH_GONE;
-
-    ares_process_fd(channel->ares, is_gone || events & PHU_WATCH_READ ? fd : ARES_SOCKET_BAD,
-                    is_gone || events & PHU_WATCH_WRITE ? fd : ARES_SOCKET_BAD);
-    if (is_gone) { /* a refused datagram stops the watch, but not always c-ares' use of the socket
-                    */
-        sock = *find_socket(channel, fd);
-        if (sock)
-            phu_watch_set(sock->watch, sock->events);
-    }
-    rearm(channel);
-}
-
-static void forget_socket(struct socket_watch **place)
-{
-    struct socket_watch *sock = *place;
-
-    *place = sock->next;
-    phu_watch_close(sock->watch);
-    free(sock);
-}
-
-static void add_socket(struct channel *channel, ares_socket_t fd, unsigned events)
-{
-    struct socket_watch *sock = calloc(1, sizeof *sock);
-
-    if (!sock)
-        return; /* the query runs into its timeout */
-    *sock = (struct socket_watch){
-        .next = channel->sockets, .channel = channel, .fd = fd, .events = events};
-    if (phu_watch_open(channel->resolver->sched, fd, events, socket_ready, sock, &sock->watch)) {
-        free(sock);
-        return;
-    }
-    channel->sockets = sock;
-}
-
-static void socket_changed(void *arg, ares_socket_t fd, int is_readable, int is_writable)
-{
-    struct channel *channel = arg;
-    struct socket_watch **place = find_socket(channel, fd);
-    unsigned events =
-        (is_readable ? PHU_WATCH_READ : 0U) | (is_writable ? (unsigned)PHU_WATCH_WRITE : 0U);
-
-    if (*place && !events) {
-        forget_socket(place);
-    } else if (*place) {
-        (*place)->events = events;
-        phu_watch_set((*place)->watch, events);
-    } else if (events) {
-        add_socket(channel, fd, events);
-    }
-}
-
-static void free_channel(struct channel *channel)
-{
-    ares_destroy(channel->ares);
-    while (channel->sockets)
-        forget_socket(&channel->sockets);
-    phu_timer_cancel(channel->resolver->sched, &channel->timeout);
-    free(channel);
-}
-
-static int new_channel(struct phu_resolver *resolver, struct channel **out)
-{
-    struct channel *channel = calloc(1, sizeof *channel);
-    struct ares_options options = {.timeout = TRY_MS, .tries = TRIES};
-    int status;
-
-    if (!channel)
-        return -ENOMEM;
-    channel->resolver = resolver;
-    phu_timer_init(&channel->timeout, channel_expired);
-    options.sock_state_cb = socket_changed;
-    options.sock_state_cb_data = channel;
-    status = ares_init_options(&channel->ares, &options,
-                               ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
-    if (status != ARES_SUCCESS) {
-        phu_log_error("resolve", "cannot start the name resolver", "error=\"%s\"",
-                      ares_strerror(status));
-        free(channel);
-        return -EIO;
-    }
-    if (resolver->servers) {
-        status = ares_set_servers_ports_csv(channel->ares, resolver->servers);
-        if (status != ARES_SUCCESS) {
-            free_channel(channel);
-            return -EINVAL;
-        }
-    }
-    *out = channel;
-    return 0;
-}
-
-static void retire_channel(struct phu_resolver *resolver)
-{
-    struct channel *channel = resolver->channel;
-
-    if (!channel)
-        return;
-    resolver->channel = NULL;
-    channel->next = resolver->retired;
-    resolver->retired = channel;
-    phu_timer_after(resolver->sched, &resolver->tend, 0);
-}
-
-static void free_retired(struct phu_resolver *resolver)
-{
-    struct channel **place = &resolver->retired;
-
-    while (*place) {
-        struct channel *channel = *place;
-
-        if (channel->in_flight) {
-            place = &channel->next;
-            continue;
-        }
-        *place = channel->next;
-        free_channel(channel);
-    }
-}
-
-static bool is_same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-static void notice_new_file(struct phu_resolver *resolver)
-{
-    struct phu_mono now = phu_sched_now(resolver->sched);
-    struct stat file = {0};
-
-    if (resolver->servers || phu_mono_since(now, resolver->file_checked) < CHECK_FILE_NS)
-        return;
-    resolver->file_checked = now;
-    if (stat(RESOLV_CONF, &file))
-        memset(&file, 0, sizeof file);
-    if (is_same_file(&file, &resolver->file))
-        return;
-    if (resolver->channel)
-        phu_log_info("resolve", "resolv.conf has changed", "file=" RESOLV_CONF);
-    resolver->file = file;
-    retire_channel(resolver);
-}
-
 /* -- Lookups --------------------------------------------------------------------------------- */
 
 static size_t bucket_of(const char *name, int family)
@@ -360,90 +145,49 @@ static void settle(struct lookup *lookup, int status, int64_t ttl_s)
     wake_waiters(lookup);
 }
 
-static int from_ares(int status)
+static void keep_addresses(struct lookup *lookup, const struct sockaddr_storage *addresses,
+                           size_t count)
 {
-    switch (status) {
-    case ARES_SUCCESS:
-        return 0;
-    case ARES_ENODATA:
-    case ARES_ENOTFOUND:
-    case ARES_EBADNAME:
-    case ARES_ENONAME:
-        return -ENOENT;
-    case ARES_ETIMEOUT:
-        return -ETIMEDOUT;
-    case ARES_ECONNREFUSED:
-        return -ECONNREFUSED;
-    default:
-        return -EIO;
-    }
-}
-
-/* Keeps the addresses; returns how long, in seconds. */
-static int64_t keep_addresses(struct lookup *lookup, const struct ares_addrinfo *info)
-{
-    int64_t ttl = TTL_MAX_S;
-
-    free(lookup->addresses);
-    lookup->count = 0;
-    lookup->addresses = calloc(ADDRESSES_MAX, sizeof *lookup->addresses);
     if (!lookup->addresses)
-        return 0;
-    for (const struct ares_addrinfo_node *node = info->nodes; node && lookup->count < ADDRESSES_MAX;
-         node = node->ai_next) {
-        if ((size_t)node->ai_addrlen > sizeof *lookup->addresses)
-            continue;
-        memcpy(&lookup->addresses[lookup->count++], node->ai_addr, (size_t)node->ai_addrlen);
-        if (node->ai_ttl < ttl)
-            ttl = node->ai_ttl;
-    }
-    return ttl < TTL_MIN_S ? TTL_MIN_S : ttl;
+        lookup->addresses = calloc(PHU_DNS_ADDRESSES_MAX, sizeof *lookup->addresses);
+    lookup->count = lookup->addresses ? count : 0;
+    if (lookup->count)
+        memcpy(lookup->addresses, addresses, count * sizeof *addresses);
 }
 
-static void answered(void *arg, int ares_status, int timeouts, struct ares_addrinfo *info)
+static void answered(struct phu_dns_query *query, int status,
+                     const struct sockaddr_storage *addresses, size_t count, int64_t ttl_s)
 {
-    struct lookup *lookup = arg;
+    struct lookup *lookup = phu_container_of(query, struct lookup, query);
     struct phu_resolver *resolver = lookup->resolver;
-    int status = from_ares(ares_status);
-    int64_t ttl = 0;
 
-    (void)timeouts;
-    if (ares_status == ARES_EDESTRUCTION)
-        return;
-    lookup->channel->in_flight--;
-    lookup->channel = NULL;
     resolver->counters.in_flight--;
-    if (!status && info)
-        ttl = keep_addresses(lookup, info);
+    if (!status)
+        keep_addresses(lookup, addresses, count);
     if (!status && lookup->count == 0)
         status = -ENOENT;
-    if (status == -ENOENT)
-        ttl = TTL_NEGATIVE_S;
-    if (info)
-        ares_freeaddrinfo(info);
-    settle(lookup, status, ttl);
-    phu_timer_after(resolver->sched, &resolver->tend, 0);
+    if (status)
+        ttl_s = status == -ENOENT ? TTL_NEGATIVE_S : 0;
+    else if (ttl_s < TTL_MIN_S)
+        ttl_s = TTL_MIN_S;
+    settle(lookup, status, ttl_s);
+    if (resolver->queue)
+        phu_timer_after(resolver->sched, &resolver->tend, 0);
 }
 
 static void ask(struct lookup *lookup)
 {
     struct phu_resolver *resolver = lookup->resolver;
-    struct ares_addrinfo_hints hints = {
-        .ai_flags = ARES_AI_NOSORT, .ai_family = lookup->family, .ai_socktype = SOCK_STREAM};
-    struct channel *channel;
 
-    if (!resolver->channel && new_channel(resolver, &resolver->channel)) {
-        settle(lookup, -EIO, 0);
-        return;
-    }
-    channel = resolver->channel;
     lookup->state = LOOKUP_FLYING;
-    lookup->channel = channel;
-    channel->in_flight++;
+    lookup->query.done = answered;
     resolver->counters.in_flight++;
     resolver->counters.queries++;
-    ares_getaddrinfo(channel->ares, lookup->name, NULL, &hints, answered, lookup);
-    rearm(channel);
+    if (phu_dns_ask(resolver->dns, lookup->name, lookup->family, &lookup->query) == 0)
+        return;
+    resolver->counters.in_flight--;
+    resolver->counters.queries--;
+    settle(lookup, -EIO, 0);
 }
 
 static void tend(struct phu_timer *timer)
@@ -459,7 +203,6 @@ static void tend(struct phu_timer *timer)
         lookup->queued = NULL;
         ask(lookup);
     }
-    free_retired(resolver);
 }
 
 static void enqueue(struct lookup *lookup)
@@ -542,7 +285,7 @@ static void leave_lookup(struct phu_resolve *request)
 static void call_back(struct phu_timer *timer)
 {
     struct phu_resolve *request = phu_container_of(timer, struct phu_resolve, timer);
-    struct sockaddr_storage addresses[ADDRESSES_MAX];
+    struct sockaddr_storage addresses[PHU_DNS_ADDRESSES_MAX];
     const struct lookup *lookup = request->lookup;
     int status = -ETIMEDOUT;
     size_t count = 0;
@@ -592,7 +335,7 @@ static struct lookup *fresh_lookup(struct phu_resolver *resolver, const char *na
 {
     struct lookup *lookup = find_lookup(resolver, name, family);
 
-    notice_new_file(resolver);
+    phu_dns_notice_change(resolver->dns);
     if (!lookup)
         return add_lookup(resolver, name, family);
     if (lookup->state != LOOKUP_KNOWN)
@@ -605,11 +348,11 @@ static struct lookup *fresh_lookup(struct phu_resolver *resolver, const char *na
 }
 
 /* Letters in lower case, so that one name is one lookup. */
-static int clean_name(const char *name, char clean[NAME_MAX_LENGTH + 1])
+static int clean_name(const char *name, char clean[PHU_DNS_NAME_MAX + 1])
 {
     size_t length = strlen(name);
 
-    if (length == 0 || length > NAME_MAX_LENGTH)
+    if (length == 0 || length > PHU_DNS_NAME_MAX)
         return -EINVAL;
     for (size_t i = 0; i <= length; i++) {
         if (name[i] && ((unsigned char)name[i] <= ' ' || name[i] == 0x7f))
@@ -625,7 +368,7 @@ int phu_resolve_start(struct phu_resolver *resolver, const char *name, int famil
     struct phu_resolve *request;
     struct lookup *lookup;
     struct sockaddr_storage literal;
-    char clean[NAME_MAX_LENGTH + 1] = "";
+    char clean[PHU_DNS_NAME_MAX + 1] = "";
 
     if (clean_name(name, clean))
         return -EINVAL;
@@ -666,16 +409,17 @@ void phu_resolve_cancel(struct phu_resolve *request)
 int phu_resolver_new(struct phu_sched *sched, struct phu_resolver **out)
 {
     struct phu_resolver *resolver = calloc(1, sizeof *resolver);
+    int error;
 
     if (!resolver)
         return -ENOMEM;
-    if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+    error = phu_dns_new(sched, &resolver->dns);
+    if (error) {
         free(resolver);
-        return -EIO;
+        return error;
     }
     resolver->sched = sched;
     resolver->queue_end = &resolver->queue;
-    resolver->file_checked.ns = INT64_MIN / 2;
     phu_timer_init(&resolver->tend, tend);
     *out = resolver;
     return 0;
@@ -695,13 +439,7 @@ void phu_resolver_free(struct phu_resolver *resolver)
 {
     if (!resolver)
         return;
-    retire_channel(resolver);
-    while (resolver->retired) {
-        struct channel *channel = resolver->retired;
-
-        resolver->retired = channel->next;
-        free_channel(channel);
-    }
+    phu_dns_free(resolver->dns);
     for (size_t i = 0; i < BUCKETS; i++) {
         while (resolver->buckets[i]) {
             drop_waiters(resolver->buckets[i]);
@@ -709,9 +447,7 @@ void phu_resolver_free(struct phu_resolver *resolver)
         }
     }
     phu_timer_cancel(resolver->sched, &resolver->tend);
-    free(resolver->servers);
     free(resolver);
-    ares_library_cleanup();
 }
 
 /* "10.0.0.1", "10.0.0.1:53", "fd00::1", "[fd00::1]", "[fd00::1]:53". */
@@ -775,13 +511,7 @@ int phu_resolver_set_servers(struct phu_resolver *resolver, const char *const *s
         if (!joined)
             return -ENOMEM;
     }
-    if (joined && resolver->servers && strcmp(joined, resolver->servers) == 0) {
-        free(joined);
-        return 0;
-    }
-    free(resolver->servers);
-    resolver->servers = joined;
-    retire_channel(resolver);
+    phu_dns_set_servers(resolver->dns, joined);
     return 0;
 }
 
