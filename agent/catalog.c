@@ -111,6 +111,8 @@ static const struct statistic statistics[] = {
     {"prometheus_scrapes_total", "counter", "exporter", "How often /metrics was asked for"},
     {"resolver_failures_total", "counter", "", "Names that did not resolve, for whatever reason"},
     {"resolver_in_flight", "gauge", "", "Names being asked now"},
+    {"resolver_old_total", "counter", "",
+     "Names answered from memory past their TTL, because no name server answered"},
     {"resolver_queries_total", "counter", "", "Names asked of the name servers"},
     {"resolver_remembered_total", "counter", "",
      "Names answered from memory while their TTL lasted"},

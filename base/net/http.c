@@ -667,8 +667,9 @@ static void begin_hop(struct phu_http_call *call)
         use_literal(call);
         return;
     }
-    error = phu_resolve_start(call->client->resolver, call->place.host, request->family,
-                              time_left(call), looked_up, call, &call->lookup);
+    error = (request->is_fresh ? phu_resolve_start : phu_resolve_start_tolerant)(
+        call->client->resolver, call->place.host, request->family, time_left(call), looked_up, call,
+        &call->lookup);
     if (error)
         finish(call, error == -EINVAL ? PHU_HTTP_DNS : PHU_HTTP_LOCAL,
                error == -EINVAL ? "not a host name" : "the name cannot be asked for now");

@@ -3,13 +3,18 @@
  * A lookup is one (name, family) that was asked; it is asked once at a time, whoever waits for it,
  * and its answer is remembered as long as its TTL lasts. What is to be asked goes through a queue:
  * so many questions are under way at most, and none is asked from inside c-ares.
+ *
+ * Addresses are kept past their TTL, until there are new ones or the name is answered not to exist:
+ * when no name server answers they may stand in for those who ask for that (RFC 8767).
  */
 #include "lookup.h"
 
+#include "phusong/log.h"
 #include "phusong/sched.h"
 #include "phusong/stats.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +24,7 @@
 #define IN_FLIGHT_MAX 1024
 #define TTL_MIN_S 1
 #define TTL_NEGATIVE_S 10
+#define OLD_MAX_NS (24 * 3600 * PHU_NS_PER_S)
 
 struct phu_lookups {
     struct phu_sched *sched;
@@ -29,7 +35,7 @@ struct phu_lookups {
     struct phu_lookup *buckets[BUCKETS];
     size_t count, sweep;
     struct {
-        int64_t queries, remembered, failures, in_flight;
+        int64_t queries, remembered, old, failures, in_flight;
     } counters;
 };
 
@@ -54,6 +60,21 @@ static void settle(struct phu_lookup *lookup, int status, int64_t ttl_s)
     if (status)
         lookups->counters.failures++;
     lookups->known(lookup);
+}
+
+static int64_t age_ns(const struct phu_lookup *lookup)
+{
+    return phu_mono_since(phu_sched_now(lookup->lookups->sched), lookup->good_until);
+}
+
+static void no_more_standing_in(struct phu_lookup *lookup, int status)
+{
+    if (lookup->is_standing_in)
+        phu_log_info("resolve", "name servers answer again", "name=%s exists=%s", lookup->name,
+                     status ? "no" : "yes");
+    lookup->is_standing_in = false;
+    if (status)
+        lookup->count = 0;
 }
 
 static void keep_addresses(struct phu_lookup *lookup, const struct sockaddr_storage *addresses,
@@ -81,7 +102,11 @@ static void answered(struct phu_dns_query *query, int status,
         ttl_s = status == -ENOENT ? TTL_NEGATIVE_S : 0;
     else if (ttl_s < TTL_MIN_S)
         ttl_s = TTL_MIN_S;
+    if (!status || status == -ENOENT)
+        no_more_standing_in(lookup, status);
     settle(lookup, status, ttl_s);
+    if (!status)
+        lookup->good_until = lookup->expires;
     if (lookups->queue)
         phu_timer_after(lookups->sched, &lookups->tend, 0);
 }
@@ -201,6 +226,24 @@ struct phu_lookup *phu_lookup_get(struct phu_lookups *lookups, const char *name,
     return lookup;
 }
 
+/* -- Old addresses --------------------------------------------------------------------------- */
+
+bool phu_lookup_has_old(const struct phu_lookup *lookup)
+{
+    return lookup->count > 0 && age_ns(lookup) <= OLD_MAX_NS;
+}
+
+void phu_lookup_stand_in(struct phu_lookup *lookup)
+{
+    lookup->lookups->counters.old++;
+    if (lookup->is_standing_in)
+        return;
+    lookup->is_standing_in = true;
+    phu_log_warn("resolve", "no name server answers: going on with the address known before",
+                 "name=%s expired_s=%" PRId64 " for_s=%" PRId64, lookup->name,
+                 age_ns(lookup) / PHU_NS_PER_S, OLD_MAX_NS / PHU_NS_PER_S);
+}
+
 /* -- The whole ------------------------------------------------------------------------------- */
 
 struct phu_lookups *phu_lookups_new(struct phu_sched *sched, struct phu_dns *dns,
@@ -238,6 +281,9 @@ void phu_lookups_add_stats(struct phu_lookups *lookups, struct phu_stats *stats)
     static const struct phu_stat_info remembered = {
         "phusong_resolver_remembered_total", PHU_STAT_COUNTER,
         "Names answered from memory while their TTL lasted"};
+    static const struct phu_stat_info old = {
+        "phusong_resolver_old_total", PHU_STAT_COUNTER,
+        "Names answered from memory past their TTL, because no name server answered"};
     static const struct phu_stat_info failures = {
         "phusong_resolver_failures_total", PHU_STAT_COUNTER,
         "Names that did not resolve, for whatever reason"};
@@ -246,6 +292,7 @@ void phu_lookups_add_stats(struct phu_lookups *lookups, struct phu_stats *stats)
 
     phu_stats_add(stats, &queries, NULL, &lookups->counters.queries);
     phu_stats_add(stats, &remembered, NULL, &lookups->counters.remembered);
+    phu_stats_add(stats, &old, NULL, &lookups->counters.old);
     phu_stats_add(stats, &failures, NULL, &lookups->counters.failures);
     phu_stats_add(stats, &in_flight, NULL, &lookups->counters.in_flight);
 }

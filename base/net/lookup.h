@@ -26,8 +26,10 @@ struct phu_lookup {
     int family;
     int status; /* of the last answer, as in phusong/resolve.h */
     struct phu_mono expires;
-    struct sockaddr_storage *addresses; /* last known */
+    struct sockaddr_storage *addresses; /* last known; they outlive their TTL */
     size_t count;
+    struct phu_mono good_until;  /* the TTL's end of those addresses */
+    bool is_standing_in;         /* they were used past it, and no answer has come since */
     struct phu_resolve *waiters; /* while there are any, the lookup stays */
     char name[PHU_DNS_NAME_MAX + 1];
 };
@@ -42,5 +44,11 @@ void phu_lookups_free(struct phu_lookups *lookups, void (*drop)(struct phu_looku
 /* The lookup for this name (in lower case), asked anew unless its answer is still good; NULL when
  * there is no room. PHU_LOOKUP_KNOWN: the answer is there, and `known` will not be called. */
 struct phu_lookup *phu_lookup_get(struct phu_lookups *lookups, const char *name, int family);
+
+/* Old addresses that may stand in for an answer that does not come: known, and at most a day past
+ * their TTL. A name that is answered not to exist has none. */
+bool phu_lookup_has_old(const struct phu_lookup *lookup);
+/* They are about to be used: counted, and logged when it is the first time. */
+void phu_lookup_stand_in(struct phu_lookup *lookup);
 
 void phu_lookups_add_stats(struct phu_lookups *lookups, struct phu_stats *stats);

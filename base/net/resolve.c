@@ -17,13 +17,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATIENCE_NS (1500 * PHU_NS_PER_MS) /* before an old address stands in */
+
 struct phu_resolve {
     struct phu_resolve *next, **link; /* on lookup->waiters */
     struct phu_resolver *resolver;
     struct phu_lookup *lookup; /* NULL: `literal` is the answer */
     struct sockaddr_storage literal;
     int literal_status;
-    bool is_ready;
+    bool is_ready, is_tolerant;
     struct phu_timer timer; /* time limit; once ready, delivery */
     phu_resolve_cb *done;
     void *arg;
@@ -46,20 +48,32 @@ static void leave_lookup(struct phu_resolve *request)
         request->next->link = request->link;
 }
 
+/* What a waiter is told; the addresses are the lookup's. */
+static int status_for(const struct phu_resolve *request)
+{
+    int status = request->is_ready ? request->lookup->status : -ETIMEDOUT;
+
+    if (!status || status == -ENOENT || !request->is_tolerant ||
+        !phu_lookup_has_old(request->lookup))
+        return status;
+    phu_lookup_stand_in(request->lookup);
+    return 0;
+}
+
 static void call_back(struct phu_timer *timer)
 {
     struct phu_resolve *request = phu_container_of(timer, struct phu_resolve, timer);
     struct sockaddr_storage addresses[PHU_DNS_ADDRESSES_MAX];
     const struct phu_lookup *lookup = request->lookup;
-    int status = -ETIMEDOUT;
+    int status;
     size_t count = 0;
 
     if (!lookup) {
         status = request->literal_status;
         count = status ? 0 : 1;
         addresses[0] = request->literal;
-    } else if (request->is_ready) {
-        status = lookup->status;
+    } else {
+        status = status_for(request);
         count = status ? 0 : lookup->count;
         if (count)
             memcpy(addresses, lookup->addresses, count * sizeof *addresses);
@@ -91,7 +105,20 @@ static struct phu_resolve *new_request(struct phu_resolver *resolver, phu_resolv
     return request;
 }
 
-static void wait_for(struct phu_lookup *lookup, struct phu_resolve *request)
+static int64_t time_limit(const struct phu_resolve *request, int64_t timeout_ns)
+{
+    const struct phu_lookup *lookup = request->lookup;
+
+    if (request->is_ready)
+        return 0;
+    if (!request->is_tolerant || !phu_lookup_has_old(lookup))
+        return timeout_ns;
+    if (lookup->is_standing_in)
+        return 0;
+    return timeout_ns / 2 < PATIENCE_NS ? timeout_ns / 2 : PATIENCE_NS;
+}
+
+static void wait_for(struct phu_lookup *lookup, struct phu_resolve *request, int64_t timeout_ns)
 {
     request->lookup = lookup;
     request->next = lookup->waiters;
@@ -99,6 +126,8 @@ static void wait_for(struct phu_lookup *lookup, struct phu_resolve *request)
     if (request->next)
         request->next->link = &request->next;
     lookup->waiters = request;
+    request->is_ready = lookup->state == PHU_LOOKUP_KNOWN;
+    phu_timer_after(request->resolver->sched, &request->timer, time_limit(request, timeout_ns));
 }
 
 /* Letters in lower case, so that one name is one lookup. */
@@ -116,37 +145,61 @@ static int clean_name(const char *name, char clean[PHU_DNS_NAME_MAX + 1])
     return 0;
 }
 
-int phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
-                      int64_t timeout_ns, phu_resolve_cb *done, void *arg, struct phu_resolve **out)
+static int join_lookup(struct phu_resolve *request, const char *name, int family,
+                       int64_t timeout_ns)
 {
-    struct phu_resolve *request;
+    struct phu_resolver *resolver = request->resolver;
     struct phu_lookup *lookup;
     struct sockaddr_storage literal;
     char clean[PHU_DNS_NAME_MAX + 1] = "";
 
     if (clean_name(name, clean))
         return -EINVAL;
-    request = new_request(resolver, done, arg);
-    if (!request)
-        return -ENOMEM;
     if (!phu_address_parse(name, &literal)) {
         request->literal = literal;
         if (family != AF_UNSPEC && family != literal.ss_family)
             request->literal_status = -ENOENT;
         phu_timer_after(resolver->sched, &request->timer, 0);
-        *out = request;
         return 0;
     }
     lookup = phu_lookup_get(resolver->lookups, clean, family);
-    if (!lookup) {
-        free(request);
+    if (!lookup)
         return -ENOBUFS;
-    }
-    wait_for(lookup, request);
-    request->is_ready = lookup->state == PHU_LOOKUP_KNOWN;
-    phu_timer_after(resolver->sched, &request->timer, request->is_ready ? 0 : timeout_ns);
-    *out = request;
+    wait_for(lookup, request, timeout_ns);
     return 0;
+}
+
+/* Takes the request over. */
+static int start(struct phu_resolve *request, const char *name, int family, int64_t timeout_ns,
+                 struct phu_resolve **out)
+{
+    int error = join_lookup(request, name, family, timeout_ns);
+
+    if (error)
+        free(request);
+    else
+        *out = request;
+    return error;
+}
+
+int phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
+                      int64_t timeout_ns, phu_resolve_cb *done, void *arg, struct phu_resolve **out)
+{
+    struct phu_resolve *request = new_request(resolver, done, arg);
+
+    return request ? start(request, name, family, timeout_ns, out) : -ENOMEM;
+}
+
+int phu_resolve_start_tolerant(struct phu_resolver *resolver, const char *name, int family,
+                               int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                               struct phu_resolve **out)
+{
+    struct phu_resolve *request = new_request(resolver, done, arg);
+
+    if (!request)
+        return -ENOMEM;
+    request->is_tolerant = true;
+    return start(request, name, family, timeout_ns, out);
 }
 
 void phu_resolve_cancel(struct phu_resolve *request)

@@ -41,7 +41,8 @@ struct phu_http_request {
     const char *interface;             /* interface name or source address */
     int family;                        /* AF_UNSPEC, AF_INET, AF_INET6 */
     const char *connect_to; /* literal address to connect to instead of resolving the URL's host */
-    bool is_fresh;          /* own connection, not reused afterwards: what a probe wants */
+    bool is_fresh;          /* own connection, not reused afterwards, and no address past its TTL:
+                               what a probe wants */
     const struct phu_http_tls *tls;
 };
 

@@ -38,6 +38,13 @@ typedef void phu_resolve_cb(void *arg, int status, const struct sockaddr_storage
 int phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
                       int64_t timeout_ns, phu_resolve_cb *done, void *arg,
                       struct phu_resolve **out);
+/* As phu_resolve_start, for those whom an old address serves better than none, such as exporters:
+ * when the name servers give no answer (-ENOENT is one), the addresses known before are handed over
+ * with status 0 for up to a day after their TTL: after 1.5 s or half of the time limit without an
+ * answer, and at once from then on, until a server answers again. */
+int phu_resolve_start_tolerant(struct phu_resolver *resolver, const char *name, int family,
+                               int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                               struct phu_resolve **out);
 /* No callback afterwards. NULL is harmless. */
 void phu_resolve_cancel(struct phu_resolve *resolve);
 

@@ -127,6 +127,60 @@ static void answers_with_status_body_and_phases(void **state)
     assert_non_null(strstr(bed->server.last, "GET /path HTTP/1.1\r\n"));
 }
 
+/* Names lead to loopback here, in both ways to ask for them. */
+struct asked {
+    unsigned strictly, tolerantly;
+};
+
+static struct asked asked;
+
+int __real_phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
+                             int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                             struct phu_resolve **out);
+int __wrap_phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
+                             int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                             struct phu_resolve **out);
+int __real_phu_resolve_start_tolerant(struct phu_resolver *resolver, const char *name, int family,
+                                      int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                                      struct phu_resolve **out);
+int __wrap_phu_resolve_start_tolerant(struct phu_resolver *resolver, const char *name, int family,
+                                      int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                                      struct phu_resolve **out);
+
+int __wrap_phu_resolve_start(struct phu_resolver *resolver, const char *name, int family,
+                             int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                             struct phu_resolve **out)
+{
+    (void)name;
+    asked.strictly++;
+    return __real_phu_resolve_start(resolver, "127.0.0.1", family, timeout_ns, done, arg, out);
+}
+
+int __wrap_phu_resolve_start_tolerant(struct phu_resolver *resolver, const char *name, int family,
+                                      int64_t timeout_ns, phu_resolve_cb *done, void *arg,
+                                      struct phu_resolve **out)
+{
+    (void)name;
+    asked.tolerantly++;
+    return __real_phu_resolve_start_tolerant(resolver, "127.0.0.1", family, timeout_ns, done, arg,
+                                             out);
+}
+
+static void only_exporters_go_on_with_an_old_address(void **state)
+{
+    struct bed *bed = *state;
+
+    serve(bed, hello);
+    snprintf(bed->url, sizeof bed->url, "http://store.test:%d/", bed->server.port);
+    asked = (struct asked){0};
+    assert_int_equal(run(bed, &(struct phu_http_request){.is_fresh = true})->status, 200);
+    assert_int_equal(asked.strictly, 1);
+    assert_int_equal(asked.tolerantly, 0);
+    assert_int_equal(run(bed, &(struct phu_http_request){0})->status, 200);
+    assert_int_equal(asked.strictly, 1);
+    assert_int_equal(asked.tolerantly, 1);
+}
+
 static void probes_connect_anew_and_exporters_do_not(void **state)
 {
     struct bed *bed = *state;
@@ -546,6 +600,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(answers_with_status_body_and_phases),
+        TEST(only_exporters_go_on_with_an_old_address),
         TEST(probes_connect_anew_and_exporters_do_not),
         TEST(sends_a_large_body_at_once),
         TEST(stops_reading_an_endless_body),
