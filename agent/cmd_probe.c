@@ -75,8 +75,8 @@ __attribute__((format(printf, 1, 2))) static int complain(const char *format, ..
 {
     va_list arguments;
 
-    fputs("phusong probe: ", stderr);
     va_start(arguments, format);
+    fputs("phusong probe: ", stderr);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
@@ -558,7 +558,7 @@ static int run(struct command_line *line)
         probe->check_options = check_options;
         probe->credential = credential;
         probe->target_count = line->target_count;
-        probe->targets = must(calloc(line->target_count, sizeof *probe->targets));
+        probe->targets = must(calloc(line->target_count + 1, sizeof *probe->targets));
         for (size_t i = 0; i < line->target_count; i++)
             probe->targets[i].address = line->targets[i];
         error = phu_probe_run(probe);

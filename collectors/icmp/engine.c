@@ -268,7 +268,7 @@ static size_t fill_batch(struct phu_icmp_engine *icmp, struct phu_icmp_channel *
 static bool send_batch(struct phu_icmp_engine *icmp, struct phu_icmp_channel *channel, bool is_df,
                        bool wants_stamp)
 {
-    uint32_t slots[PHU_ICMP_BATCH];
+    uint32_t slots[PHU_ICMP_BATCH] = {0};
     size_t count = fill_batch(icmp, channel, &channel->queues[is_df], wants_stamp, slots);
 
     for (size_t done = 0; done < count;) {

@@ -41,7 +41,7 @@ static void list_remove(struct phu_icmp_engine *icmp, struct phu_icmp_list *list
 static int add_chunk(struct phu_icmp_engine *icmp)
 {
     struct phu_icmp_target **chunks =
-        realloc(icmp->chunks, (icmp->chunk_count + 1) * sizeof *chunks);
+        realloc(icmp->chunks, (icmp->chunk_count + 1) * sizeof(void *));
 
     if (!chunks)
         return -ENOMEM;
@@ -137,7 +137,7 @@ int phu_icmp_lane_find(struct phu_icmp_engine *icmp, int64_t timeout_ns, uint32_
         if (icmp->lanes[*number]->timeout_ns == timeout_ns)
             return 0;
     }
-    lanes = realloc(icmp->lanes, (icmp->lane_count + 1) * sizeof *lanes);
+    lanes = realloc(icmp->lanes, (icmp->lane_count + 1) * sizeof(void *));
     if (!lanes)
         return -ENOMEM;
     icmp->lanes = lanes;
