@@ -1,4 +1,4 @@
-/* HTTP on the loop: libcurl's multi interface over sched.h.
+/* HTTP on the loop.
  *
  * A call goes through hops: look the name up (with our resolver: libcurl's own would stop the loop
  * when a name server is dead), connect to one of the addresses, speak HTTP; a redirect that is
@@ -17,6 +17,7 @@
 #include "phusong/http.h"
 
 #include "http_rules.h"
+#include "multi.h"
 #include "phusong/resolve.h"
 #include "phusong/sched.h"
 #include "trust.h"
@@ -37,7 +38,6 @@
 #define HEADERS_MAX (256 * 1024)
 #define TIMEOUT_DEFAULT_NS (30 * PHU_NS_PER_S)
 #define ADDRESSES_TRIED 4
-#define IDLE_CONNECTIONS 16
 #define PULSE_NS (10 * PHU_NS_PER_MS)
 #define OVERDUE_NS (5 * PHU_NS_PER_MS)
 #define GRACE_NS (2 * PHU_NS_PER_MS)
@@ -46,21 +46,11 @@ struct phu_http_client {
     struct phu_sched *sched;
     struct phu_resolver *resolver;
     struct phu_trust *trust;
-    CURLM *multi;
-    struct phu_timer timer; /* libcurl's */
+    struct phu_multi *multi;
     struct phu_timer pulse;
     struct phu_mono pulse_due;
     unsigned fresh_count;
-    struct http_socket *sockets;
     struct phu_http_call *calls;
-};
-
-struct http_socket {
-    struct http_socket *next, **link;
-    struct phu_http_client *client;
-    struct phu_watch *watch;
-    curl_socket_t fd;
-    unsigned events;
 };
 
 enum call_state {
@@ -107,136 +97,6 @@ static void finish(struct phu_http_call *call, enum phu_http_error error, const 
 static void begin_hop(struct phu_http_call *call);
 static void begin_transfer(struct phu_http_call *call);
 
-/* -- libcurl on the loop --------------------------------------------------------------------- */
-
-static void transfer_ended(struct phu_http_call *call, CURLcode code);
-
-static void collect(struct phu_http_client *client)
-{
-    CURLMsg *message;
-    int left;
-
-    while ((message = curl_multi_info_read(client->multi, &left))) {
-        struct phu_http_call *call = NULL;
-        CURLcode code = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        transfer_ended(call, code);
-    }
-}
-
-/* Work on the only call there is, such as its TLS handshake, is part of what it takes, and nothing
- * that it had to wait for. */
-static void forgive_own_work(struct phu_http_client *client, struct phu_mono began)
-{
-    if (client->fresh_count != 1 || !phu_timer_is_armed(&client->pulse))
-        return;
-    client->pulse_due =
-        phu_mono_add(client->pulse_due, phu_mono_since(phu_sched_now(client->sched), began));
-    phu_timer_at(client->sched, &client->pulse, client->pulse_due);
-}
-
-static void act(struct phu_http_client *client, curl_socket_t fd, int events)
-{
-    struct phu_mono began = phu_sched_now(client->sched);
-    int running;
-
-    curl_multi_socket_action(client->multi, fd, events, &running);
-    forgive_own_work(client, began);
-    collect(client);
-}
-
-static void timer_rang(struct phu_timer *timer)
-{
-    act(phu_container_of(timer, struct phu_http_client, timer), CURL_SOCKET_TIMEOUT, 0);
-}
-
-/* Never acts from inside: libcurl does not allow it. */
-static int timer_wanted(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct phu_http_client *client = arg;
-
-    (void)multi;
-    if (timeout_ms < 0)
-        phu_timer_cancel(client->sched, &client->timer);
-    else
-        phu_timer_after(client->sched, &client->timer, timeout_ms * PHU_NS_PER_MS);
-    return 0;
-}
-
-static void socket_ready(void *arg, unsigned events)
-{
-    struct http_socket *sock = arg;
-    struct phu_http_client *client = sock->client;
-    curl_socket_t fd = sock->fd;
-    bool is_gone = events & PHU_WATCH_GONE;
-
-    act(client, fd,
-        (events & PHU_WATCH_READ ? CURL_CSELECT_IN : 0) |
-            (events & PHU_WATCH_WRITE ? CURL_CSELECT_OUT : 0) |
-            (is_gone ? CURL_CSELECT_IN | CURL_CSELECT_OUT | CURL_CSELECT_ERR : 0));
-    if (!is_gone)
-        return;
-    for (sock = client->sockets; sock; sock = sock->next) { /* does libcurl still want it? */
-        if (sock->fd == fd)
-            phu_watch_set(sock->watch, sock->events);
-    }
-}
-
-static void forget_socket(struct http_socket *sock)
-{
-    phu_watch_close(sock->watch);
-    *sock->link = sock->next;
-    if (sock->next)
-        sock->next->link = sock->link;
-    free(sock);
-}
-
-static int add_socket(struct phu_http_client *client, curl_socket_t fd, unsigned events)
-{
-    struct http_socket *sock = calloc(1, sizeof *sock);
-
-    if (!sock)
-        return -1;
-    *sock = (struct http_socket){.client = client, .fd = fd, .events = events};
-    if (phu_watch_open(client->sched, fd, events, socket_ready, sock, &sock->watch)) {
-        free(sock);
-        return -1;
-    }
-    sock->next = client->sockets;
-    sock->link = &client->sockets;
-    if (sock->next)
-        sock->next->link = &sock->next;
-    client->sockets = sock;
-    curl_multi_assign(client->multi, fd, sock);
-    return 0;
-}
-
-static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct phu_http_client *client = arg;
-    struct http_socket *sock = socket_arg;
-    unsigned events = 0;
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (sock)
-            forget_socket(sock);
-        curl_multi_assign(client->multi, fd, NULL);
-        return 0;
-    }
-    if (what & CURL_POLL_IN)
-        events |= PHU_WATCH_READ;
-    if (what & CURL_POLL_OUT)
-        events |= PHU_WATCH_WRITE;
-    if (!sock)
-        return add_socket(client, fd, events);
-    sock->events = events;
-    return phu_watch_set(sock->watch, events) ? -1 : 0;
-}
-
 /* -- The pulse: how late is the loop? -------------------------------------------------------- */
 
 static void note_lag(struct phu_http_call *call, int64_t late_ns)
@@ -270,6 +130,18 @@ static void count_fresh(struct phu_http_client *client, int change)
         phu_timer_cancel(client->sched, &client->pulse);
     else if (!phu_timer_is_armed(&client->pulse))
         beat(client);
+}
+
+/* Work on the only call there is, such as its TLS handshake, is part of what it takes, and nothing
+ * that it had to wait for. */
+static void forgive_own_work(void *arg, int64_t ns)
+{
+    struct phu_http_client *client = arg;
+
+    if (client->fresh_count != 1 || !phu_timer_is_armed(&client->pulse))
+        return;
+    client->pulse_due = phu_mono_add(client->pulse_due, ns);
+    phu_timer_at(client->sched, &client->pulse, client->pulse_due);
 }
 
 /* -- What comes back ------------------------------------------------------------------------- */
@@ -592,7 +464,7 @@ static void begin_transfer(struct phu_http_call *call)
     set_tls(call);
     set_source(call);
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    if (curl_multi_add_handle(call->client->multi, call->easy) != CURLM_OK)
+    if (phu_multi_add(call->client->multi, call->easy) != CURLM_OK)
         finish(call, PHU_HTTP_LOCAL, "libcurl does not take the request");
 }
 
@@ -602,7 +474,7 @@ static void end_transfer(struct phu_http_call *call)
     call->authorities = NULL;
     if (!call->easy)
         return;
-    curl_multi_remove_handle(call->client->multi, call->easy);
+    phu_multi_remove(call->client->multi, call->easy);
     curl_easy_cleanup(call->easy);
     call->easy = NULL;
 }
@@ -816,8 +688,9 @@ static bool try_next_address(struct phu_http_call *call)
     return true;
 }
 
-static void transfer_ended(struct phu_http_call *call, CURLcode code)
+static void transfer_ended(void *arg, CURLcode code)
 {
+    struct phu_http_call *call = arg;
     enum phu_http_error error = error_of(call, code);
     char message[CURL_ERROR_SIZE];
 
@@ -997,23 +870,18 @@ int phu_http_client_new(struct phu_sched *sched, struct phu_resolver *resolver,
     ignore_sigpipe();
     client->sched = sched;
     client->resolver = resolver;
-    phu_timer_init(&client->timer, timer_rang);
     phu_timer_init(&client->pulse, pulse_rang);
     client->trust = phu_trust_new(sched, authorities_read, client);
-    client->multi = curl_multi_init();
+    client->multi = phu_multi_new(sched, &(struct phu_multi_events){.ended = transfer_ended,
+                                                                    .worked = forgive_own_work,
+                                                                    .arg = client});
     if (!client->multi || !client->trust) {
-        curl_multi_cleanup(client->multi);
+        phu_multi_free(client->multi);
         phu_trust_free(client->trust);
         curl_global_cleanup();
         free(client);
         return -ENOMEM;
     }
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
-    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
     *out = client;
     return 0;
 }
@@ -1028,25 +896,13 @@ static void cancel_calls(struct phu_http_client *client)
     }
 }
 
-static void forget_sockets(struct phu_http_client *client)
-{
-    struct http_socket *next;
-
-    for (struct http_socket *sock = client->sockets; sock; sock = next) {
-        next = sock->next;
-        forget_socket(sock);
-    }
-}
-
 void phu_http_client_free(struct phu_http_client *client)
 {
     if (!client)
         return;
     cancel_calls(client);
-    curl_multi_cleanup(client->multi);
+    phu_multi_free(client->multi);
     phu_trust_free(client->trust);
-    forget_sockets(client);
-    phu_timer_cancel(client->sched, &client->timer);
     phu_timer_cancel(client->sched, &client->pulse);
     curl_global_cleanup();
     free(client);
