@@ -20,6 +20,7 @@
 #include "multi.h"
 #include "phusong/resolve.h"
 #include "phusong/sched.h"
+#include "pulse.h"
 #include "trust.h"
 
 #include <curl/curl.h>
@@ -38,7 +39,6 @@
 #define HEADERS_MAX (256 * 1024)
 #define TIMEOUT_DEFAULT_NS (30 * PHU_NS_PER_S)
 #define ADDRESSES_TRIED 4
-#define PULSE_NS (10 * PHU_NS_PER_MS)
 #define OVERDUE_NS (5 * PHU_NS_PER_MS)
 #define GRACE_NS (2 * PHU_NS_PER_MS)
 
@@ -47,9 +47,7 @@ struct phu_http_client {
     struct phu_resolver *resolver;
     struct phu_trust *trust;
     struct phu_multi *multi;
-    struct phu_timer pulse;
-    struct phu_mono pulse_due;
-    unsigned fresh_count;
+    struct phu_pulse pulse; /* while there are fresh calls */
     struct phu_http_call *calls;
 };
 
@@ -97,7 +95,7 @@ static void finish(struct phu_http_call *call, enum phu_http_error error, const 
 static void begin_hop(struct phu_http_call *call);
 static void begin_transfer(struct phu_http_call *call);
 
-/* -- The pulse: how late is the loop? -------------------------------------------------------- */
+/* -- How late is the loop? ------------------------------------------------------------------- */
 
 static void note_lag(struct phu_http_call *call, int64_t late_ns)
 {
@@ -105,43 +103,19 @@ static void note_lag(struct phu_http_call *call, int64_t late_ns)
         call->result.lag_ns = late_ns;
 }
 
-static void beat(struct phu_http_client *client)
+static void loop_was_late(struct phu_pulse *pulse, int64_t ns)
 {
-    client->pulse_due = phu_mono_add(phu_sched_now(client->sched), PULSE_NS);
-    phu_timer_at(client->sched, &client->pulse, client->pulse_due);
+    struct phu_http_client *client = phu_container_of(pulse, struct phu_http_client, pulse);
+
+    for (struct phu_http_call *call = client->calls; call; call = call->next)
+        note_lag(call, ns);
 }
 
-static void pulse_rang(struct phu_timer *timer)
-{
-    struct phu_http_client *client = phu_container_of(timer, struct phu_http_client, pulse);
-    int64_t late = phu_mono_since(phu_sched_now(client->sched), client->pulse_due);
-
-    if (late > 2 * PHU_SCHED_TICK_NS) {
-        for (struct phu_http_call *call = client->calls; call; call = call->next)
-            note_lag(call, late);
-    }
-    beat(client);
-}
-
-static void count_fresh(struct phu_http_client *client, int change)
-{
-    client->fresh_count += (unsigned)change;
-    if (client->fresh_count == 0)
-        phu_timer_cancel(client->sched, &client->pulse);
-    else if (!phu_timer_is_armed(&client->pulse))
-        beat(client);
-}
-
-/* Work on the only call there is, such as its TLS handshake, is part of what it takes, and nothing
- * that it had to wait for. */
 static void forgive_own_work(void *arg, int64_t ns)
 {
     struct phu_http_client *client = arg;
 
-    if (client->fresh_count != 1 || !phu_timer_is_armed(&client->pulse))
-        return;
-    client->pulse_due = phu_mono_add(client->pulse_due, ns);
-    phu_timer_at(client->sched, &client->pulse, client->pulse_due);
+    phu_pulse_forgive(&client->pulse, ns);
 }
 
 /* -- What comes back ------------------------------------------------------------------------- */
@@ -715,7 +689,7 @@ static void finish(struct phu_http_call *call, enum phu_http_error error, const 
     result->completed = phu_sched_now(client->sched);
     result->total_ns = phu_mono_since(result->completed, call->started);
     if (call->request.is_fresh)
-        note_lag(call, phu_mono_since(result->completed, client->pulse_due));
+        note_lag(call, phu_pulse_late_ns(&client->pulse, result->completed));
     else
         result->lag_ns = 0;
     if (call->retry_after[0] &&
@@ -750,7 +724,7 @@ static void leave_client(struct phu_http_call *call)
     if (call->next)
         call->next->link = call->link;
     if (call->request.is_fresh)
-        count_fresh(call->client, -1);
+        phu_pulse_leave(&call->client->pulse);
 }
 
 static void deliver(struct phu_http_call *call)
@@ -799,7 +773,7 @@ static void enter_client(struct phu_http_client *client, struct phu_http_call *c
         call->next->link = &call->next;
     client->calls = call;
     if (call->request.is_fresh)
-        count_fresh(client, 1);
+        phu_pulse_join(&client->pulse);
 }
 
 int phu_http_start(struct phu_http_client *client, const struct phu_http_request *request,
@@ -870,7 +844,7 @@ int phu_http_client_new(struct phu_sched *sched, struct phu_resolver *resolver,
     ignore_sigpipe();
     client->sched = sched;
     client->resolver = resolver;
-    phu_timer_init(&client->pulse, pulse_rang);
+    phu_pulse_init(&client->pulse, sched, loop_was_late);
     client->trust = phu_trust_new(sched, authorities_read, client);
     client->multi = phu_multi_new(sched, &(struct phu_multi_events){.ended = transfer_ended,
                                                                     .worked = forgive_own_work,
@@ -903,7 +877,7 @@ void phu_http_client_free(struct phu_http_client *client)
     cancel_calls(client);
     phu_multi_free(client->multi);
     phu_trust_free(client->trust);
-    phu_timer_cancel(client->sched, &client->pulse);
+    phu_pulse_fini(&client->pulse);
     curl_global_cleanup();
     free(client);
 }
