@@ -21,22 +21,19 @@
 #include "phusong/resolve.h"
 #include "phusong/sched.h"
 #include "pulse.h"
+#include "transfer.h"
 #include "trust.h"
 
 #include <curl/curl.h>
-#include <openssl/ssl.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include <strings.h>
 
 #define BODY_DEFAULT (64 * 1024)
-#define HEADERS_MAX (256 * 1024)
 #define TIMEOUT_DEFAULT_NS (30 * PHU_NS_PER_S)
 #define ADDRESSES_TRIED 4
 #define OVERDUE_NS (5 * PHU_NS_PER_MS)
@@ -68,7 +65,6 @@ struct phu_http_call {
     enum call_state state;
     struct phu_timer timer; /* time limit; once over, delivery */
     struct phu_mono started, deadline, hop_began;
-    X509_STORE *authorities; /* NULL: none needed */
     bool had_grace;
 
     char *url; /* of this hop */
@@ -80,13 +76,7 @@ struct phu_http_call {
     struct sockaddr_storage addresses[ADDRESSES_TRIED];
     size_t address_count, address;
 
-    CURL *easy;
-    struct curl_slist *headers, *connect_to;
-    size_t header_bytes;
-    char retry_after[64];
-    char *body;
-    size_t body_capacity;
-    char error[CURL_ERROR_SIZE];
+    struct phu_transfer transfer;
     char message[CURL_ERROR_SIZE + 320];
     struct phu_http_result result;
 };
@@ -118,222 +108,7 @@ static void forgive_own_work(void *arg, int64_t ns)
     phu_pulse_forgive(&client->pulse, ns);
 }
 
-/* -- What comes back ------------------------------------------------------------------------- */
-
-static bool keep_body(struct phu_http_call *call, const char *data, size_t length)
-{
-    size_t needed = call->result.body_length + length + 1;
-
-    if (needed > call->body_capacity) {
-        size_t capacity = call->body_capacity ? call->body_capacity * 2 : 1024;
-        char *body;
-
-        while (capacity < needed)
-            capacity *= 2;
-        body = realloc(call->body, capacity);
-        if (!body)
-            return false;
-        call->body = body;
-        call->body_capacity = capacity;
-    }
-    memcpy(call->body + call->result.body_length, data, length);
-    call->result.body_length += length;
-    call->body[call->result.body_length] = '\0';
-    return true;
-}
-
-static size_t body_came(char *data, size_t size, size_t count, void *arg)
-{
-    struct phu_http_call *call = arg;
-    size_t length = size * count;
-    size_t room = call->request.max_body - call->result.body_length;
-
-    call->result.bytes_received += length;
-    if (!keep_body(call, data, length < room ? length : room))
-        return 0;
-    if (length > room) {
-        call->result.is_truncated = true;
-        return 0; /* that is enough: ends the transfer */
-    }
-    return length;
-}
-
-static size_t header_came(char *data, size_t size, size_t count, void *arg)
-{
-    struct phu_http_call *call = arg;
-    size_t length = size * count;
-
-    call->header_bytes += length;
-    if (call->header_bytes > HEADERS_MAX)
-        return 0;
-    if (length >= 5 && memcmp(data, "HTTP/", 5) == 0)
-        call->retry_after[0] = '\0'; /* of an interim answer */
-    else
-        phu_http_header_value(data, length, "Retry-After", call->retry_after,
-                              sizeof call->retry_after);
-    return length;
-}
-
-static int certificate_checked(int is_good, X509_STORE_CTX *store)
-{
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct phu_http_call *call = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    X509 *leaf = X509_STORE_CTX_get0_cert(store);
-    struct tm tm = {0};
-
-    if (leaf && ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm))
-        call->result.certificate_expires = timegm(&tm);
-    return is_good;
-}
-
-/* A certificate that is refused is the one whose end is most interesting, and libcurl tells nothing
- * about it: so the end is read while OpenSSL checks. Only for connections that go with their call,
- * or a later renegotiation would find it gone. */
-static CURLcode set_up_context(CURL *easy, void *context, void *arg)
-{
-    struct phu_http_call *call = arg;
-
-    (void)easy;
-    if (call->authorities)
-        SSL_CTX_set1_cert_store(context, call->authorities);
-    if (call->request.is_fresh) {
-        SSL_CTX_set_app_data((SSL_CTX *)context, call);
-        SSL_CTX_set_verify(context, SSL_CTX_get_verify_mode(context), certificate_checked);
-    }
-    return CURLE_OK;
-}
-
-/* -- Preparing a transfer -------------------------------------------------------------------- */
-
-static bool is_credential(const char *header)
-{
-    return strncasecmp(header, "Authorization:", 14) == 0 || strncasecmp(header, "Cookie:", 7) == 0;
-}
-
-static bool add_header(struct phu_http_call *call, const char *header)
-{
-    struct curl_slist *list = curl_slist_append(call->headers, header);
-
-    if (list)
-        call->headers = list;
-    return list;
-}
-
-/* Secrets stay with the host that they were meant for. */
-static bool set_headers(struct phu_http_call *call)
-{
-    const char *const *header = call->request.headers;
-    bool has_type = false;
-
-    curl_slist_free_all(call->headers);
-    call->headers = NULL;
-    for (; header && *header; header++) {
-        if (strncasecmp(*header, "Content-Type:", 13) == 0)
-            has_type = true;
-        if ((call->is_own_host || !is_credential(*header)) && !add_header(call, *header))
-            return false;
-    }
-    if (!has_type && !add_header(call, "Content-Type:"))
-        return false;
-    return add_header(call, "Expect:");
-}
-
-static void set_method(struct phu_http_call *call)
-{
-    CURL *easy = call->easy;
-    const struct phu_http_request *request = &call->request;
-
-    if (strcmp(call->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        return;
-    }
-    if (request->body && strcmp(call->method, "GET") != 0) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body); /* not copied */
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
-    } else if (strcmp(call->method, "POST") == 0) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
-    }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
-}
-
-static void set_tls(struct phu_http_call *call)
-{
-    static const struct phu_http_tls none = {0};
-    const struct phu_http_tls *tls = call->request.tls ? call->request.tls : &none;
-    CURL *easy = call->easy;
-
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the authorities come from set_up_context */
-    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, set_up_context);
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, call);
-    if (tls->cert_file && call->is_own_host)
-        curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert_file);
-    if (tls->key_file && call->is_own_host)
-        curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key_file);
-    if (tls->is_unverified) {
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    if (call->request.is_fresh)
-        curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-}
-
-static void set_source(struct phu_http_call *call)
-{
-    const char *interface = call->request.interface;
-    struct sockaddr_storage address;
-    char text[128];
-
-    if (!interface || !*interface)
-        return;
-    snprintf(text, sizeof text, "%s!%s", phu_address_parse(interface, &address) ? "if" : "host",
-             interface);
-    curl_easy_setopt(call->easy, CURLOPT_INTERFACE, text);
-}
-
-static bool set_address(struct phu_http_call *call)
-{
-    const struct sockaddr_storage *address = &call->addresses[call->address];
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-    char text[INET6_ADDRSTRLEN], rule[INET6_ADDRSTRLEN + 8];
-
-    if (address->ss_family == AF_INET6) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-        snprintf(rule, sizeof rule, "::[%s]:", text);
-        curl_easy_setopt(call->easy, CURLOPT_ADDRESS_SCOPE, (long)v6->sin6_scope_id);
-    } else {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
-        snprintf(rule, sizeof rule, "::%s:", text);
-    }
-    curl_slist_free_all(call->connect_to);
-    call->connect_to = curl_slist_append(NULL, rule);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
-    return call->connect_to;
-}
-
-/* The name in the URL is what libcurl asks for in Host and in TLS. */
-static bool set_url(struct phu_http_call *call)
-{
-    const struct phu_http_tls *tls = call->request.tls;
-    CURLU *url;
-    char *text = NULL;
-    bool is_set = false;
-
-    if (!tls || !tls->server_name || !*tls->server_name || !call->is_own_host)
-        return curl_easy_setopt(call->easy, CURLOPT_URL, call->url) == CURLE_OK;
-    url = curl_url();
-    if (url && curl_url_set(url, CURLUPART_URL, call->url, 0) == CURLUE_OK &&
-        curl_url_set(url, CURLUPART_HOST, tls->server_name, 0) == CURLUE_OK &&
-        curl_url_get(url, CURLUPART_URL, &text, 0) == CURLUE_OK)
-        is_set = curl_easy_setopt(call->easy, CURLOPT_URL, text) == CURLE_OK;
-    curl_free(text);
-    curl_url_cleanup(url);
-    return is_set;
-}
+/* -- Transfers ------------------------------------------------------------------------------- */
 
 static int64_t time_left(const struct phu_http_call *call)
 {
@@ -342,62 +117,35 @@ static int64_t time_left(const struct phu_http_call *call)
     return left > PHU_NS_PER_MS ? left : PHU_NS_PER_MS;
 }
 
-static void set_common(struct phu_http_call *call)
+/* While there are other addresses to try, time is left for them. */
+static int64_t connect_timeout_ms(const struct phu_http_call *call)
 {
-    CURL *easy = call->easy;
+    int64_t left_ms = time_left(call) / PHU_NS_PER_MS;
 
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "phusong");
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_came);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_came);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    if (call->request.user_password && call->is_own_host)
-        curl_easy_setopt(easy, CURLOPT_USERPWD, call->request.user_password);
-    if (call->request.is_fresh) {
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    } else {
-        curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    }
-    if (call->address + 1 < call->address_count) /* leave time for the others */
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                         (long)(time_left(call) / PHU_NS_PER_MS /
-                                (int64_t)(call->address_count - call->address)));
-    else
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                         (long)(time_left(call) / PHU_NS_PER_MS) + 1000);
+    if (call->address + 1 < call->address_count)
+        return left_ms / (int64_t)(call->address_count - call->address);
+    return left_ms + 1000;
 }
 
 /* False while the call has to wait for the authorities' certificates, or has failed for them. */
-static bool has_authorities(struct phu_http_call *call)
+static bool has_authorities(struct phu_http_call *call, X509_STORE **authorities)
 {
     const struct phu_http_tls *tls = call->request.tls;
     const char *file = tls ? tls->ca_file : NULL;
-    X509_STORE *store = NULL;
+    char message[320];
     int error;
 
     if (strcmp(call->place.scheme, "https") != 0 || (tls && tls->is_unverified))
         return true;
-    error = phu_trust_get(call->client->trust, file, &store);
-    if (!error && X509_STORE_up_ref(store))
-        call->authorities = store;
+    error = phu_trust_get(call->client->trust, file, authorities);
     if (error == -EAGAIN && call->state != CALL_TRUST) {
         call->state = CALL_TRUST;
         call->hop_began = phu_sched_now(call->client->sched);
     }
     if (error && error != -EAGAIN) {
-        snprintf(call->error, sizeof call->error,
-                 "no certificates of authorities can be read from %.200s",
+        snprintf(message, sizeof message, "no certificates of authorities can be read from %.200s",
                  file ? file : phu_trust_system_file());
-        finish(call, PHU_HTTP_LOCAL, call->error);
+        finish(call, PHU_HTTP_LOCAL, message);
     }
     return error == 0;
 }
@@ -419,46 +167,28 @@ static void authorities_read(void *arg)
 
 static void begin_transfer(struct phu_http_call *call)
 {
-    if (!has_authorities(call))
+    X509_STORE *authorities = NULL;
+    const char *fault;
+
+    if (!has_authorities(call, &authorities))
         return;
     call->state = CALL_TRANSFER;
-    call->error[0] = '\0';
-    call->retry_after[0] = '\0';
-    call->header_bytes = 0;
-    call->result.body_length = 0;
-    call->result.bytes_received = 0;
-    call->result.is_truncated = false;
-    call->easy = curl_easy_init();
-    if (!call->easy || !set_headers(call) || !set_url(call) || !set_address(call)) {
-        finish(call, PHU_HTTP_LOCAL, "the request cannot be put together");
-        return;
-    }
-    set_common(call);
-    set_method(call);
-    set_tls(call);
-    set_source(call);
-    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-    if (phu_multi_add(call->client->multi, call->easy) != CURLM_OK)
-        finish(call, PHU_HTTP_LOCAL, "libcurl does not take the request");
-}
-
-static void end_transfer(struct phu_http_call *call)
-{
-    X509_STORE_free(call->authorities);
-    call->authorities = NULL;
-    if (!call->easy)
-        return;
-    phu_multi_remove(call->client->multi, call->easy);
-    curl_easy_cleanup(call->easy);
-    call->easy = NULL;
+    fault = phu_transfer_start(&call->transfer, call->client->multi,
+                               &(struct phu_transfer_plan){
+                                   .request = &call->request,
+                                   .url = call->url,
+                                   .method = call->method,
+                                   .address = &call->addresses[call->address],
+                                   .is_own_host = call->is_own_host,
+                                   .connect_timeout_ms = connect_timeout_ms(call),
+                                   .authorities = authorities,
+                                   .owner = call,
+                               });
+    if (fault)
+        finish(call, PHU_HTTP_LOCAL, fault);
 }
 
 /* -- Hops ------------------------------------------------------------------------------------ */
-
-static void add_phase(int64_t *phase, int64_t ns)
-{
-    *phase = (*phase < 0 ? 0 : *phase) + (ns < 0 ? 0 : ns);
-}
 
 static void looked_up(void *arg, int status, const struct sockaddr_storage *addresses, size_t count)
 {
@@ -474,8 +204,8 @@ static void looked_up(void *arg, int status, const struct sockaddr_storage *addr
                status == -ETIMEDOUT ? "the name servers do not answer" : "the name lookup failed");
         return;
     }
-    add_phase(&call->result.lookup_ns,
-              phu_mono_since(phu_sched_now(call->client->sched), call->hop_began));
+    phu_http_add_phase(&call->result.lookup_ns,
+                       phu_mono_since(phu_sched_now(call->client->sched), call->hop_began));
     call->address_count = count < ADDRESSES_TRIED ? count : ADDRESSES_TRIED;
     memcpy(call->addresses, addresses, call->address_count * sizeof *addresses);
     begin_transfer(call);
@@ -521,18 +251,12 @@ static void begin_hop(struct phu_http_call *call)
                error == -EINVAL ? "not a host name" : "the name cannot be asked for now");
 }
 
-static bool is_redirect(int status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 /* Where the answer redirects to, with the name of tls.server_name turned back into the URL's. */
 static int redirect_target(struct phu_http_call *call, char **url, struct phu_http_place *place)
 {
     const struct phu_http_tls *tls = call->request.tls;
-    char *target = NULL;
+    const char *target = phu_transfer_redirect(&call->transfer);
 
-    curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &target);
     if (!target || phu_http_place(target, place))
         return -EINVAL;
     if (call->is_own_host && tls && tls->server_name &&
@@ -546,20 +270,18 @@ static int redirect_target(struct phu_http_call *call, char **url, struct phu_ht
 static bool follow(struct phu_http_call *call)
 {
     struct phu_http_place place;
-    int status = call->result.status;
-    char *url;
+    char *url, message[256];
 
-    if (!is_redirect(status) || call->request.max_redirects == 0)
+    if (!phu_http_is_redirect(call->result.status) || call->request.max_redirects == 0)
         return false;
     if (redirect_target(call, &url, &place)) {
         finish(call, PHU_HTTP_REDIRECT, "a redirect without a usable Location");
         return true;
     }
     if (!phu_http_may_follow(&call->own, &call->place, &place, call->request.redirect_hosts)) {
-        snprintf(call->error, sizeof call->error, "redirected to %.*s, which is not allowed", 200,
-                 url);
+        snprintf(message, sizeof message, "redirected to %.*s, which is not allowed", 200, url);
         free(url);
-        finish(call, PHU_HTTP_REDIRECT, call->error);
+        finish(call, PHU_HTTP_REDIRECT, message);
         return true;
     }
     if (++call->redirects > call->request.max_redirects) {
@@ -570,94 +292,21 @@ static bool follow(struct phu_http_call *call)
     free(call->url);
     call->url = url;
     call->place = place;
-    if (strcmp(call->method, "HEAD") != 0 &&
-        (status == 303 || (status < 303 && strcmp(call->method, "POST") == 0)))
-        call->method = "GET";
-    end_transfer(call);
+    call->method = phu_http_redirect_method(call->method, call->result.status);
+    phu_transfer_stop(&call->transfer);
     begin_hop(call);
     return true;
 }
 
 /* -- The end of a transfer ------------------------------------------------------------------- */
 
-static int64_t milestone(const struct phu_http_call *call, CURLINFO info)
-{
-    curl_off_t us = 0;
-
-    curl_easy_getinfo(call->easy, info, &us);
-    return (int64_t)us * PHU_NS_PER_US;
-}
-
-static void read_phases(struct phu_http_call *call)
-{
-    struct phu_http_result *result = &call->result;
-    int64_t named = milestone(call, CURLINFO_NAMELOOKUP_TIME_T);
-    int64_t connected = milestone(call, CURLINFO_CONNECT_TIME_T);
-    int64_t secured = milestone(call, CURLINFO_APPCONNECT_TIME_T);
-    int64_t ready = milestone(call, CURLINFO_PRETRANSFER_TIME_T);
-    int64_t first = milestone(call, CURLINFO_STARTTRANSFER_TIME_T);
-
-    if (connected > 0)
-        add_phase(&result->connect_ns, connected - named);
-    if (secured > 0)
-        add_phase(&result->tls_ns, secured - connected);
-    if (first > 0 && result->status)
-        add_phase(&result->first_byte_ns, first - ready);
-}
-
-static void read_result(struct phu_http_call *call)
-{
-    long status = 0;
-
-    if (!call->easy)
-        return;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    call->result.status = (int)status;
-    read_phases(call);
-}
-
-/* ENETUNREACH comes from a router on the way, or from our own routing table: then it says nothing
- * about the other side. Connecting a datagram socket asks only the table. */
-static bool has_route(const struct sockaddr_storage *address)
-{
-    struct sockaddr_storage target = *address;
-    int fd = socket(address->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool is_routed;
-
-    if (fd < 0)
-        return false;
-    if (target.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&target)->sin6_port = htons(9);
-    else
-        ((struct sockaddr_in *)&target)->sin_port = htons(9);
-    is_routed = connect(fd, (struct sockaddr *)&target,
-                        target.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                     : sizeof(struct sockaddr_in)) == 0;
-    close(fd);
-    return is_routed;
-}
-
-static enum phu_http_error error_of(struct phu_http_call *call, CURLcode code)
-{
-    enum phu_http_error error;
-    long os_errno = 0;
-
-    if (call->result.is_truncated)
-        return PHU_HTTP_OK;
-    curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
-    error = phu_http_error_of(code, os_errno);
-    if (error == PHU_HTTP_UNREACHABLE && !has_route(&call->addresses[call->address]))
-        return PHU_HTTP_LOCAL;
-    return error;
-}
-
 /* The connection failed, and there is another address to try. */
 static bool try_next_address(struct phu_http_call *call)
 {
-    if (call->address + 1 >= call->address_count || milestone(call, CURLINFO_CONNECT_TIME_T) > 0)
+    if (call->address + 1 >= call->address_count || phu_transfer_has_connected(&call->transfer))
         return false;
     call->address++;
-    end_transfer(call);
+    phu_transfer_stop(&call->transfer);
     begin_transfer(call);
     return true;
 }
@@ -665,20 +314,17 @@ static bool try_next_address(struct phu_http_call *call)
 static void transfer_ended(void *arg, CURLcode code)
 {
     struct phu_http_call *call = arg;
-    enum phu_http_error error = error_of(call, code);
-    char message[CURL_ERROR_SIZE];
+    enum phu_http_error error = phu_transfer_error(&call->transfer, code);
+    char message[CURL_ERROR_SIZE] = "";
 
-    read_result(call);
+    phu_transfer_read(&call->transfer, &call->result);
     if (error == PHU_HTTP_OK && follow(call))
         return;
     if (error != PHU_HTTP_OK && try_next_address(call))
         return;
-    if (call->header_bytes > HEADERS_MAX)
-        snprintf(message, sizeof message, "more than %d KiB of headers", HEADERS_MAX / 1024);
-    else
-        snprintf(message, sizeof message, "%s",
-                 call->error[0] ? call->error : curl_easy_strerror(code));
-    finish(call, error, error == PHU_HTTP_OK ? "" : message);
+    if (error != PHU_HTTP_OK)
+        phu_transfer_explain(&call->transfer, code, message, sizeof message);
+    finish(call, error, message);
 }
 
 static void finish(struct phu_http_call *call, enum phu_http_error error, const char *message)
@@ -692,14 +338,14 @@ static void finish(struct phu_http_call *call, enum phu_http_error error, const 
         note_lag(call, phu_pulse_late_ns(&client->pulse, result->completed));
     else
         result->lag_ns = 0;
-    if (call->retry_after[0] &&
-        phu_http_retry_after(call->retry_after, phu_sched_wall(client->sched),
+    if (call->transfer.retry_after[0] &&
+        phu_http_retry_after(call->transfer.retry_after, phu_sched_wall(client->sched),
                              &result->retry_after_ns))
         result->retry_after_ns = 0;
     result->error = error;
     snprintf(call->message, sizeof call->message, "%s", message);
     call->state = CALL_OVER;
-    end_transfer(call);
+    phu_transfer_stop(&call->transfer);
     phu_timer_after(client->sched, &call->timer, 0);
 }
 
@@ -707,10 +353,8 @@ static void finish(struct phu_http_call *call, enum phu_http_error error, const 
 
 static void free_call(struct phu_http_call *call)
 {
-    curl_slist_free_all(call->headers);
-    curl_slist_free_all(call->connect_to);
+    phu_transfer_fini(&call->transfer);
     free(call->url);
-    free(call->body);
     free(call);
 }
 
@@ -719,7 +363,7 @@ static void leave_client(struct phu_http_call *call)
     phu_timer_cancel(call->client->sched, &call->timer);
     phu_resolve_cancel(call->lookup);
     call->lookup = NULL;
-    end_transfer(call);
+    phu_transfer_stop(&call->transfer);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
@@ -729,11 +373,18 @@ static void leave_client(struct phu_http_call *call)
 
 static void deliver(struct phu_http_call *call)
 {
+    const struct phu_transfer *transfer = &call->transfer;
+    struct phu_http_result *result = &call->result;
+
     leave_client(call);
     call->state = CALL_TOLD;
-    call->result.message = call->message;
-    call->result.body = call->body ? call->body : "";
-    call->done(call->arg, &call->result);
+    result->message = call->message;
+    result->body = transfer->body ? transfer->body : "";
+    result->body_length = transfer->body_length;
+    result->bytes_received = transfer->bytes_received;
+    result->is_truncated = transfer->is_truncated;
+    result->certificate_expires = transfer->tls.certificate_expires;
+    call->done(call->arg, result);
     free_call(call);
 }
 
@@ -751,7 +402,7 @@ static void call_timer_rang(struct phu_timer *timer)
         phu_timer_after(sched, &call->timer, GRACE_NS);
         return;
     }
-    read_result(call);
+    phu_transfer_read(&call->transfer, &call->result);
     if (call->state == CALL_LOOKUP)
         finish(call, PHU_HTTP_DNS, "the name servers do not answer");
     else if (call->state == CALL_TRUST)

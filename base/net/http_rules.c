@@ -236,6 +236,26 @@ bool phu_http_may_follow(const struct phu_http_place *own, const struct phu_http
     return false;
 }
 
+bool phu_http_is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+const char *phu_http_redirect_method(const char *method, int status)
+{
+    if (strcmp(method, "HEAD") != 0 &&
+        (status == 303 || (status < 303 && strcmp(method, "POST") == 0)))
+        return "GET";
+    return method;
+}
+
+/* -- Phases ---------------------------------------------------------------------------------- */
+
+void phu_http_add_phase(int64_t *phase, int64_t ns)
+{
+    *phase = (*phase < 0 ? 0 : *phase) + (ns < 0 ? 0 : ns);
+}
+
 /* -- Errors ---------------------------------------------------------------------------------- */
 
 static enum phu_http_error connect_error(long os_errno)

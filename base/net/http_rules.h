@@ -31,5 +31,12 @@ int phu_http_place(const char *url, struct phu_http_place *place);
 bool phu_http_may_follow(const struct phu_http_place *own, const struct phu_http_place *from,
                          const struct phu_http_place *to, const char *const *hosts);
 
+bool phu_http_is_redirect(int status);
+/* The method for where such a status leads to: a POST becomes a GET, as in browsers. */
+const char *phu_http_redirect_method(const char *method, int status);
+
+/* Adds up a phase over hops; it is -1 where nothing was added. */
+void phu_http_add_phase(int64_t *phase, int64_t ns);
+
 /* What a transfer's CURLcode means. `os_errno` is the failed system call's, or 0. */
 enum phu_http_error phu_http_error_of(int curl_code, long os_errno);
