@@ -124,6 +124,19 @@ static void errors_are_told_apart(void **state)
     assert_int_equal(phu_http_error_of(CURLE_GOT_NOTHING, 0), PHU_HTTP_BROKEN);
 }
 
+static void a_redirect_may_turn_the_method_into_get(void **state)
+{
+    (void)state;
+    assert_false(phu_http_is_redirect(200));
+    assert_false(phu_http_is_redirect(304));
+    assert_true(phu_http_is_redirect(308));
+    assert_string_equal(phu_http_redirect_method("POST", 301), "GET");
+    assert_string_equal(phu_http_redirect_method("POST", 307), "POST");
+    assert_string_equal(phu_http_redirect_method("OPTIONS", 302), "OPTIONS");
+    assert_string_equal(phu_http_redirect_method("OPTIONS", 303), "GET");
+    assert_string_equal(phu_http_redirect_method("HEAD", 303), "HEAD");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +147,7 @@ int main(void)
         cmocka_unit_test(places_of_urls),
         cmocka_unit_test(redirects_stay_on_the_list),
         cmocka_unit_test(errors_are_told_apart),
+        cmocka_unit_test(a_redirect_may_turn_the_method_into_get),
     };
 
     return cmocka_run_group_tests_name("http_rules", tests, NULL, NULL);
