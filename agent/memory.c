@@ -1,6 +1,5 @@
 #include "memory.h"
 
-#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,15 +17,14 @@ void phu_memory_init(void)
 /* Text only: pages of data and of relocated tables may differ from the file and must stay. */
 static void drop_text(const char *line)
 {
-    uintptr_t begin, end;
+    void *begin, *end;
     char rights[5];
     int path = 0;
 
-    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %n", &begin, &end, rights, &path) <
-        3)
+    if (sscanf(line, "%p-%p %4s %*s %*s %*s %n", &begin, &end, rights, &path) < 3)
         return;
     if (strcmp(rights, "r-xp") == 0 && path && line[path] == '/')
-        madvise((void *)begin, end - begin, MADV_DONTNEED);
+        madvise(begin, (size_t)((char *)end - (char *)begin), MADV_DONTNEED);
 }
 
 void phu_memory_settle(void)

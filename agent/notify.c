@@ -55,7 +55,7 @@ int64_t phu_notify_watchdog_ns(void)
     const char *period = getenv("WATCHDOG_USEC");
     const char *pid = getenv("WATCHDOG_PID");
 
-    if (!period || !getenv("NOTIFY_SOCKET") || (pid && atol(pid) != (long)getpid()))
+    if (!period || !getenv("NOTIFY_SOCKET") || (pid && strtol(pid, NULL, 10) != (long)getpid()))
         return 0;
     return strtoll(period, NULL, 10) * PHU_NS_PER_US / 2;
 }
