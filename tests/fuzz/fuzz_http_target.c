@@ -1,5 +1,5 @@
 /* What people write as the argument and options of an http check. */
-#include "http_target.h"
+#include "target.h"
 
 #include <assert.h>
 #include <stdint.h>

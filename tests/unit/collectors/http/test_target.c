@@ -1,4 +1,4 @@
-#include "http_target.h"
+#include "target.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

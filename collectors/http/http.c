@@ -15,7 +15,7 @@
  *
  * libcurl allocates for each transfer, so unlike the other collectors this one does so in poll.
  */
-#include "http_target.h"
+#include "target.h"
 
 #include "phusong/collector.h"
 #include "phusong/conf.h"

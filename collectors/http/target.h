@@ -1,5 +1,5 @@
 /* What an http check asks for, as text: its argument, its URL, the statuses it expects. Pure
- * functions; private to collectors/http.c. */
+ * functions; private to collectors/http. */
 #pragma once
 
 #include <stdbool.h>
