@@ -15,10 +15,10 @@
  *
  * libcurl allocates for each transfer, so unlike the other collectors this one does so in poll.
  */
+#include "options.h"
 #include "target.h"
 
 #include "phusong/collector.h"
-#include "phusong/conf.h"
 #include "phusong/http.h"
 #include "phusong/log.h"
 #include "phusong/observation.h"
@@ -36,266 +36,6 @@
 
 #define QUEUE_NS (900 * PHU_NS_PER_MS)
 #define LAG_TRUSTED_NS (5 * PHU_NS_PER_MS)
-#define RANGES_MAX 32
-
-/* -- Options --------------------------------------------------------------------------------- */
-
-struct http_conf {
-    int64_t max_concurrent;
-};
-
-static const struct phu_option http_options[] = {
-    {.name = "max_concurrent",
-     .type = PHU_OPTION_INT,
-     .offset = offsetof(struct http_conf, max_concurrent),
-     .fallback = "256",
-     .min = "1",
-     .max = "4096",
-     .meaning = "so many requests at most are under way; one that has to wait 0.9 s is skipped"},
-};
-
-static const struct phu_option_table http_table = PHU_OPTION_TABLE(http_options, struct http_conf);
-
-struct tls_conf {
-    bool is_verified;
-    char *ca, *certificate, *key, *server_name;
-};
-
-static const struct phu_option tls_options[] = {
-    {.name = "verify",
-     .type = PHU_OPTION_BOOL,
-     .offset = offsetof(struct tls_conf, is_verified),
-     .fallback = "true",
-     .meaning = "a certificate that does not hold fails the check; false accepts any"},
-    {.name = "ca",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, ca),
-     .fallback = "",
-     .meaning = "file with the certificates of the authorities to trust; empty: the system's"},
-    {.name = "certificate",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, certificate),
-     .fallback = "",
-     .meaning = "file with our own certificate, for servers that ask for one"},
-    {.name = "key",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, key),
-     .fallback = "",
-     .meaning = "file with the private key of our certificate"},
-    {.name = "server_name",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct tls_conf, server_name),
-     .fallback = "",
-     .meaning = "name to ask for (Host, SNI) and to expect in the certificate; empty: the URL's"},
-};
-
-static void validate_tls(const void *pointer, void *context)
-{
-    const struct tls_conf *conf = pointer;
-
-    if (*conf->key && !*conf->certificate)
-        phu_conf_mistake(context, "key", "key needs certificate beside it");
-    if (*conf->certificate && !*conf->key)
-        phu_conf_mistake(context, "certificate", "certificate needs key beside it");
-}
-
-static const struct phu_option_table tls_table = {
-    .options = tls_options,
-    .count = sizeof tls_options / sizeof *tls_options,
-    .size = sizeof(struct tls_conf),
-    .validate = validate_tls,
-};
-
-static const char *const schemes[] = {"http", "https", NULL};
-static const char *const methods[] = {"GET", "HEAD", "OPTIONS", NULL};
-static const char *const families[] = {"any", "ipv4", "ipv6", NULL};
-
-struct check_conf {
-    char *url;
-    int scheme;
-    int64_t port;
-    char *path;
-    int method;
-    struct phu_strings expect_status;
-    char *expect_body, *expect_regex;
-    struct phu_strings headers;
-    char *user_agent;
-    int64_t max_body, max_redirects;
-    struct phu_strings redirect_hosts;
-    int family;
-    char *interface;
-    struct tls_conf tls;
-};
-
-static const struct phu_option check_options[] = {
-    {.name = "url",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, url),
-     .fallback = "",
-     .meaning = "what to fetch, instead of scheme, port and path; {address} in it stands for the "
-                "endpoint's address"},
-    {.name = "scheme",
-     .type = PHU_OPTION_CHOICE,
-     .offset = offsetof(struct check_conf, scheme),
-     .fallback = "http",
-     .choices = schemes,
-     .meaning = "http or https"},
-    {.name = "port",
-     .type = PHU_OPTION_INT,
-     .offset = offsetof(struct check_conf, port),
-     .fallback = "0",
-     .min = "0",
-     .max = "65535",
-     .meaning = "port; 0: the scheme's own, 80 or 443"},
-    {.name = "path",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, path),
-     .fallback = "/",
-     .meaning = "path to ask for, with its query if any"},
-    {.name = "method",
-     .type = PHU_OPTION_CHOICE,
-     .offset = offsetof(struct check_conf, method),
-     .fallback = "GET",
-     .choices = methods,
-     .meaning = "method of the request"},
-    {.name = "expect_status",
-     .type = PHU_OPTION_STRINGS,
-     .offset = offsetof(struct check_conf, expect_status),
-     .fallback = "[200-399]",
-     .most = RANGES_MAX,
-     .meaning = "statuses that are right, each one or a range: [200-299, 401]"},
-    {.name = "expect_body",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, expect_body),
-     .fallback = "",
-     .meaning = "text that the first max_body bytes of the page must hold"},
-    {.name = "expect_regex",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, expect_regex),
-     .fallback = "",
-     .meaning = "extended regular expression (POSIX) that they must match"},
-    {.name = "headers",
-     .type = PHU_OPTION_STRINGS,
-     .offset = offsetof(struct check_conf, headers),
-     .fallback = "",
-     .most = 16,
-     .meaning = "further request headers, each \"Name: value\""},
-    {.name = "user_agent",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, user_agent),
-     .fallback = "phusong",
-     .meaning = "what we call ourselves"},
-    {.name = "max_body",
-     .type = PHU_OPTION_SIZE,
-     .offset = offsetof(struct check_conf, max_body),
-     .fallback = "1MiB",
-     .min = "1KiB",
-     .max = "64MiB",
-     .meaning = "reading stops after so much of the page (counted as truncated)"},
-    {.name = "max_redirects",
-     .type = PHU_OPTION_INT,
-     .offset = offsetof(struct check_conf, max_redirects),
-     .fallback = "0",
-     .min = "0",
-     .max = "20",
-     .meaning = "so many redirects are followed; 0: a redirect is the answer"},
-    {.name = "redirect_hosts",
-     .type = PHU_OPTION_STRINGS,
-     .offset = offsetof(struct check_conf, redirect_hosts),
-     .fallback = "",
-     .most = 32,
-     .meaning = "hosts that redirects may lead to, besides the one asked"},
-    {.name = "family",
-     .type = PHU_OPTION_CHOICE,
-     .offset = offsetof(struct check_conf, family),
-     .fallback = "any",
-     .choices = families,
-     .meaning = "addresses that a host name may resolve to"},
-    {.name = "interface",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct check_conf, interface),
-     .fallback = "",
-     .meaning = "network interface or source address to send from; empty: as the routes say"},
-    {.name = "tls",
-     .type = PHU_OPTION_TABLE,
-     .offset = offsetof(struct check_conf, tls),
-     .table = &tls_table,
-     .meaning = "certificates, for https"},
-};
-
-static bool is_header(const char *text)
-{
-    size_t name = strcspn(text, ": \t\r\n");
-
-    return name > 0 && text[name] == ':' && !strpbrk(text, "\r\n");
-}
-
-static void validate_texts(const struct check_conf *conf, void *context)
-{
-    const char *fault = *conf->url ? phu_target_url_fault(conf->url) : NULL;
-
-    if (fault)
-        phu_conf_mistake(context, "url", "%s", fault);
-    fault = phu_target_path_fault(conf->path);
-    if (fault)
-        phu_conf_mistake(context, "path", "%s", fault);
-    if (strpbrk(conf->user_agent, "\r\n"))
-        phu_conf_mistake(context, "user_agent", "user_agent must be a single line");
-    for (size_t i = 0; i < conf->headers.count; i++) {
-        if (!is_header(conf->headers.items[i]))
-            phu_conf_mistake(context, "headers", "\"%s\" is not of the form \"Name: value\"",
-                             conf->headers.items[i]);
-    }
-}
-
-static void validate_regex(const struct check_conf *conf, void *context)
-{
-    char why[128];
-    regex_t regex;
-    int error;
-
-    if (!*conf->expect_regex)
-        return;
-    error = regcomp(&regex, conf->expect_regex, REG_EXTENDED | REG_NOSUB);
-    if (!error) {
-        regfree(&regex);
-        return;
-    }
-    regerror(error, &regex, why, sizeof why);
-    phu_conf_mistake(context, "expect_regex", "not a regular expression: %s", why);
-}
-
-static void validate_check(const void *pointer, void *context)
-{
-    const struct check_conf *conf = pointer;
-    struct phu_status_range range;
-
-    validate_texts(conf, context);
-    validate_regex(conf, context);
-    if (conf->expect_status.count == 0)
-        phu_conf_mistake(
-            context, "expect_status",
-            "an empty list accepts no answer at all: name statuses, [100-599] for any");
-    for (size_t i = 0; i < conf->expect_status.count; i++) {
-        if (phu_target_range_parse(conf->expect_status.items[i], &range))
-            phu_conf_mistake(
-                context, "expect_status",
-                "\"%s\" is not a status (100 to 599) or a range of them: 200 or 200-299",
-                conf->expect_status.items[i]);
-    }
-    if (conf->redirect_hosts.count && !conf->max_redirects)
-        phu_conf_mistake(context, "redirect_hosts",
-                         "no redirect is followed while max_redirects is 0: set it, too");
-    if ((*conf->expect_body || *conf->expect_regex) && strcmp(methods[conf->method], "HEAD") == 0)
-        phu_conf_mistake(context, "method", "the answer to HEAD has no body to expect anything of");
-}
-
-static const struct phu_option_table check_table = {
-    .options = check_options,
-    .count = sizeof check_options / sizeof *check_options,
-    .size = sizeof(struct check_conf),
-    .validate = validate_check,
-};
 
 /* -- Metrics --------------------------------------------------------------------------------- */
 
@@ -384,13 +124,13 @@ struct check {
     struct http *http;
     uint32_t handle;
     const char *id;
-    const struct check_conf *conf;
+    const struct phu_http_check_conf *conf;
     char *url;
     char *agent_header;
     const char **headers, **redirect_hosts; /* end with NULL */
     struct phu_http_tls tls;
     struct phu_http_request request;
-    struct phu_status_range statuses[RANGES_MAX];
+    struct phu_status_range statuses[PHU_STATUS_RANGES_MAX];
     size_t status_count;
     regex_t regex;
     bool has_regex, is_failing_here, is_queued;
@@ -668,7 +408,7 @@ static void free_check(struct check *check)
 
 static int make_url(struct check *check, const struct phu_check_spec *spec)
 {
-    const struct check_conf *conf = check->conf;
+    const struct phu_http_check_conf *conf = check->conf;
     struct phu_target_argument argument;
     char url[PHU_TARGET_URL_MAX];
     int error;
@@ -680,7 +420,7 @@ static int make_url(struct check *check, const struct phu_check_spec *spec)
             .url = argument.url                     ? argument.url
                    : argument.port || argument.path ? ""
                                                     : conf->url,
-            .scheme = schemes[conf->scheme],
+            .scheme = phu_http_schemes[conf->scheme],
             .port = argument.port ? argument.port : (unsigned)conf->port,
             .path = argument.path ? argument.path : conf->path,
             .address = spec->address,
@@ -694,7 +434,7 @@ static int make_url(struct check *check, const struct phu_check_spec *spec)
 
 static int make_lists(struct check *check)
 {
-    const struct check_conf *conf = check->conf;
+    const struct phu_http_check_conf *conf = check->conf;
 
     if (asprintf(&check->agent_header, "User-Agent: %s", conf->user_agent) < 0) {
         check->agent_header = NULL;
@@ -704,7 +444,7 @@ static int make_lists(struct check *check)
     check->redirect_hosts = copy_list(&conf->redirect_hosts, NULL);
     if (!check->headers || !check->redirect_hosts)
         return -ENOMEM;
-    for (size_t i = 0; i < conf->expect_status.count && i < RANGES_MAX; i++) {
+    for (size_t i = 0; i < conf->expect_status.count && i < PHU_STATUS_RANGES_MAX; i++) {
         if (!phu_target_range_parse(conf->expect_status.items[i],
                                     &check->statuses[check->status_count]))
             check->status_count++;
@@ -717,7 +457,7 @@ static int make_lists(struct check *check)
 static void make_request(struct check *check, int64_t timeout_ns)
 {
     static const int family[] = {AF_UNSPEC, AF_INET, AF_INET6};
-    const struct check_conf *conf = check->conf;
+    const struct phu_http_check_conf *conf = check->conf;
 
     check->tls = (struct phu_http_tls){
         .ca_file = *conf->tls.ca ? conf->tls.ca : NULL,
@@ -727,7 +467,7 @@ static void make_request(struct check *check, int64_t timeout_ns)
         .is_unverified = !conf->tls.is_verified,
     };
     check->request = (struct phu_http_request){
-        .method = methods[conf->method],
+        .method = phu_http_methods[conf->method],
         .url = check->url,
         .headers = check->headers,
         .timeout_ns = timeout_ns,
@@ -803,7 +543,7 @@ static void add_stats(struct http *http)
 
 static int http_open(const struct phu_collector_env *env, const void *options, void **self)
 {
-    const struct http_conf *conf = options;
+    const struct phu_http_conf *conf = options;
     struct http *http = calloc(1, sizeof *http);
     int error;
 
@@ -840,8 +580,8 @@ const struct phu_collector phu_collector_http = {
     .summary = "fetches a page: status, content, time of each part, certificate",
     .interval = "60s",
     .timeout = "10s",
-    .options = &http_table,
-    .check_options = &check_table,
+    .options = &phu_http_options,
+    .check_options = &phu_http_check_options,
     .metrics = http_metrics,
     .metric_count = METRIC_COUNT,
     .rtt_metric = TOTAL,
