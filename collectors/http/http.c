@@ -10,13 +10,11 @@
  * leaves the queue, with its whole timeout; one that has not left it after QUEUE_NS is skipped,
  * because its verdict is due a second after its timeout at the latest.
  *
- * Times are read when the loop runs. When it ran too late to be trusted during a probe, the verdict
- * counts and the times are left out (`timing_unsure`).
- *
  * libcurl allocates for each transfer, so unlike the other collectors this one does so in poll.
  */
 #include "options.h"
 #include "target.h"
+#include "verdict.h"
 
 #include "phusong/collector.h"
 #include "phusong/http.h"
@@ -27,7 +25,6 @@
 #include "phusong/stats.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,75 +32,6 @@
 #include <sys/socket.h>
 
 #define QUEUE_NS (900 * PHU_NS_PER_MS)
-#define LAG_TRUSTED_NS (5 * PHU_NS_PER_MS)
-
-/* -- Metrics --------------------------------------------------------------------------------- */
-
-enum {
-    TOTAL,
-    LOOKUP,
-    CONNECT,
-    TLS,
-    FIRST_BYTE,
-    BODY,
-    STATUS_1XX,
-    STATUS_2XX,
-    STATUS_3XX,
-    STATUS_4XX,
-    STATUS_5XX,
-    STATUS_MISMATCH,
-    BODY_MISMATCH,
-    TRUNCATED,
-    CERTIFICATE,
-    DNS_ERRORS,
-    REFUSED,
-    UNREACHABLE,
-    TIMEOUTS,
-    TLS_ERRORS,
-    PROTOCOL_ERRORS,
-    REDIRECT_ERRORS,
-    TIMING_UNSURE,
-    METRIC_COUNT,
-};
-
-#define SPREAD_US PHU_METRIC_SPREAD, PHU_METRIC_INT
-#define COUNTED "1", PHU_METRIC_COUNT, PHU_METRIC_INT
-
-static const struct phu_metric http_metrics[METRIC_COUNT] = {
-    [TOTAL] = {"http", "total_us", "us", PHU_METRIC_SKETCH, PHU_METRIC_INT,
-               "from the start of the name lookup to the last byte, of answers that came whole"},
-    [LOOKUP] = {"http", "lookup_us", "us", SPREAD_US,
-                "name lookup; near 0 while the name is remembered"},
-    [CONNECT] = {"http", "connect_us", "us", SPREAD_US, "TCP handshake"},
-    [TLS] = {"http", "tls_us", "us", SPREAD_US, "TLS handshake"},
-    [FIRST_BYTE] = {"http", "first_byte_us", "us", SPREAD_US,
-                    "from the request sent to the first byte of the answer"},
-    [BODY] = {"http", "body_bytes", "bytes", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-              "size of the page, as far as it was read"},
-    [STATUS_1XX] = {"http", "status_1xx", COUNTED, "answers with status 100 to 199"},
-    [STATUS_2XX] = {"http", "status_2xx", COUNTED, "answers with status 200 to 299"},
-    [STATUS_3XX] = {"http", "status_3xx", COUNTED, "answers with status 300 to 399"},
-    [STATUS_4XX] = {"http", "status_4xx", COUNTED, "answers with status 400 to 499"},
-    [STATUS_5XX] = {"http", "status_5xx", COUNTED, "answers with status 500 to 599"},
-    [STATUS_MISMATCH] = {"http", "status_mismatch", COUNTED,
-                         "answers whose status is not in expect_status"},
-    [BODY_MISMATCH] = {"http", "body_mismatch", COUNTED,
-                       "answers without what expect_body or expect_regex asks for"},
-    [TRUNCATED] = {"http", "truncated", COUNTED, "pages larger than max_body, cut off there"},
-    [CERTIFICATE] = {"http", "certificate_expires_days", "days", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-                     "whole days until the server's certificate expires, negative afterwards"},
-    [DNS_ERRORS] = {"http", "dns_errors", COUNTED, "names that did not resolve"},
-    [REFUSED] = {"http", "refused", COUNTED, "connections refused"},
-    [UNREACHABLE] = {"http", "unreachable", COUNTED, "connections answered by an ICMP error"},
-    [TIMEOUTS] = {"http", "timeouts", COUNTED, "requests not answered whole in time"},
-    [TLS_ERRORS] = {"http", "tls_errors", COUNTED, "handshakes failed or certificates refused"},
-    [PROTOCOL_ERRORS] = {"http", "protocol_errors", COUNTED,
-                         "answers cut off, or not HTTP, or with endless headers"},
-    [REDIRECT_ERRORS] = {"http", "redirect_errors", COUNTED,
-                         "redirects to a host not on the list, or too many"},
-    [TIMING_UNSURE] = {"http", "timing_unsure", COUNTED,
-                       "probes whose times were left out because the agent itself ran late"},
-};
 
 /* -- State ----------------------------------------------------------------------------------- */
 
@@ -130,10 +58,8 @@ struct check {
     const char **headers, **redirect_hosts; /* end with NULL */
     struct phu_http_tls tls;
     struct phu_http_request request;
-    struct phu_status_range statuses[PHU_STATUS_RANGES_MAX];
-    size_t status_count;
-    regex_t regex;
-    bool has_regex, is_failing_here, is_queued;
+    struct phu_http_expected expected;
+    bool is_failing_here, is_queued;
     struct phu_mono started;
     struct phu_timer patience; /* while queued */
     struct check *queued;      /* behind it in the queue */
@@ -141,119 +67,6 @@ struct check {
 };
 
 /* -- Verdicts -------------------------------------------------------------------------------- */
-
-struct findings {
-    struct phu_value values[METRIC_COUNT];
-    size_t count;
-};
-
-static void add(struct findings *found, uint32_t metric, int64_t value)
-{
-    found->values[found->count++] = (struct phu_value){.metric = metric, .i = value};
-}
-
-static void add_time(struct findings *found, uint32_t metric, int64_t ns)
-{
-    if (ns >= 0)
-        add(found, metric, (ns + PHU_NS_PER_US / 2) / PHU_NS_PER_US);
-}
-
-static void add_times(struct findings *found, const struct phu_http_result *result)
-{
-    if (result->lag_ns > LAG_TRUSTED_NS && result->lag_ns > result->total_ns / 10) {
-        add(found, TIMING_UNSURE, 1);
-        return;
-    }
-    if (result->error == PHU_HTTP_OK)
-        add_time(found, TOTAL, result->total_ns);
-    add_time(found, LOOKUP, result->lookup_ns);
-    add_time(found, CONNECT, result->connect_ns);
-    add_time(found, TLS, result->tls_ns);
-    add_time(found, FIRST_BYTE, result->first_byte_ns);
-}
-
-static void add_certificate(struct findings *found, const struct check *check,
-                            const struct phu_http_result *result)
-{
-    const int64_t day = 24 * 3600;
-    int64_t left;
-
-    if (!result->certificate_expires)
-        return;
-    left = result->certificate_expires - phu_sched_wall(check->http->sched).ns / PHU_NS_PER_S;
-    add(found, CERTIFICATE, left >= 0 ? left / day : -((day - 1 - left) / day));
-}
-
-static bool is_expected_status(const struct check *check, int status)
-{
-    for (size_t i = 0; i < check->status_count; i++) {
-        if (status >= check->statuses[i].first && status <= check->statuses[i].last)
-            return true;
-    }
-    return false;
-}
-
-static bool is_expected_body(const struct check *check, const struct phu_http_result *result)
-{
-    const char *text = check->conf->expect_body;
-    regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)result->body_length};
-
-    if (*text && !memmem(result->body, result->body_length, text, strlen(text)))
-        return false;
-    return !check->has_regex || regexec(&check->regex, result->body, 1, &range, REG_STARTEND) == 0;
-}
-
-static enum phu_result judge_answer(const struct check *check, const struct phu_http_result *result,
-                                    struct findings *found)
-{
-    bool is_right = true;
-
-    add(found, BODY, (int64_t)result->bytes_received);
-    if (result->is_truncated)
-        add(found, TRUNCATED, 1);
-    if (!is_expected_status(check, result->status)) {
-        add(found, STATUS_MISMATCH, 1);
-        is_right = false;
-    }
-    if (!is_expected_body(check, result)) {
-        add(found, BODY_MISMATCH, 1);
-        is_right = false;
-    }
-    return is_right ? PHU_RESULT_OK : PHU_RESULT_MISMATCH;
-}
-
-static enum phu_result judge(const struct check *check, const struct phu_http_result *result,
-                             struct findings *found)
-{
-    switch (result->error) {
-    case PHU_HTTP_OK:
-        return judge_answer(check, result, found);
-    case PHU_HTTP_DNS:
-        add(found, DNS_ERRORS, 1);
-        return PHU_RESULT_DNS;
-    case PHU_HTTP_REFUSED:
-        add(found, REFUSED, 1);
-        return PHU_RESULT_REFUSED;
-    case PHU_HTTP_UNREACHABLE:
-        add(found, UNREACHABLE, 1);
-        return PHU_RESULT_UNREACHABLE;
-    case PHU_HTTP_TIMEOUT:
-        add(found, TIMEOUTS, 1);
-        return PHU_RESULT_TIMEOUT;
-    case PHU_HTTP_TLS:
-        add(found, TLS_ERRORS, 1);
-        return PHU_RESULT_TLS;
-    case PHU_HTTP_BROKEN:
-        add(found, PROTOCOL_ERRORS, 1);
-        return PHU_RESULT_MISMATCH;
-    case PHU_HTTP_REDIRECT:
-        add(found, REDIRECT_ERRORS, 1);
-        return PHU_RESULT_MISMATCH;
-    case PHU_HTTP_LOCAL:
-        break;
-    }
-    return PHU_RESULT_LOCAL_ERROR;
-}
 
 /* Our own failures are a person's business, the first time. */
 static void log_failure(struct check *check, enum phu_result result, const char *message)
@@ -270,7 +83,7 @@ static void log_failure(struct check *check, enum phu_result result, const char 
 }
 
 static void put(const struct check *check, enum phu_result result, struct phu_mono completed,
-                const struct findings *found)
+                const struct phu_http_findings *found)
 {
     phu_sink_put(check->http->sink, &(struct phu_observation){.check = check->handle,
                                                               .result = result,
@@ -284,15 +97,12 @@ static void answered(void *arg, const struct phu_http_result *result)
 {
     struct check *check = arg;
     struct http *http = check->http;
-    struct findings found = {.count = 0};
-    enum phu_result verdict = judge(check, result, &found);
+    struct phu_http_findings found;
+    enum phu_result verdict =
+        phu_http_judge(&check->expected, result, phu_sched_wall(http->sched), &found);
 
     check->call = NULL;
     http->counters.in_flight--;
-    if (result->status >= 100 && result->status <= 599)
-        add(&found, STATUS_1XX + (uint32_t)(result->status / 100 - 1), 1);
-    add_times(&found, result);
-    add_certificate(&found, check, result);
     log_failure(check, verdict, *result->message ? result->message : "not what was expected");
     if (http->queue)
         phu_timer_after(http->sched, &http->next, 0);
@@ -313,7 +123,7 @@ static void start(struct check *check)
         return;
     }
     log_failure(check, PHU_RESULT_LOCAL_ERROR, strerror(-error));
-    put(check, PHU_RESULT_LOCAL_ERROR, check->started, &(struct findings){.count = 0});
+    put(check, PHU_RESULT_LOCAL_ERROR, check->started, &(struct phu_http_findings){.count = 0});
 }
 
 static void leave_queue(struct check *check)
@@ -367,7 +177,7 @@ static void lost_patience(struct phu_timer *timer)
     leave_queue(check);
     check->http->counters.skipped++;
     check->started = phu_sched_now(check->http->sched);
-    put(check, PHU_RESULT_SKIPPED, check->started, &(struct findings){.count = 0});
+    put(check, PHU_RESULT_SKIPPED, check->started, &(struct phu_http_findings){.count = 0});
 }
 
 static void http_poll(void *self, void *pointer)
@@ -397,8 +207,7 @@ static const char **copy_list(const struct phu_strings *list, const char *last)
 
 static void free_check(struct check *check)
 {
-    if (check->has_regex)
-        regfree(&check->regex);
+    phu_http_expected_fini(&check->expected);
     free(check->url);
     free(check->agent_header);
     free(check->headers);
@@ -444,13 +253,7 @@ static int make_lists(struct check *check)
     check->redirect_hosts = copy_list(&conf->redirect_hosts, NULL);
     if (!check->headers || !check->redirect_hosts)
         return -ENOMEM;
-    for (size_t i = 0; i < conf->expect_status.count && i < PHU_STATUS_RANGES_MAX; i++) {
-        if (!phu_target_range_parse(conf->expect_status.items[i],
-                                    &check->statuses[check->status_count]))
-            check->status_count++;
-    }
-    check->has_regex = *conf->expect_regex &&
-                       regcomp(&check->regex, conf->expect_regex, REG_EXTENDED | REG_NEWLINE) == 0;
+    phu_http_expected_init(&check->expected, conf);
     return 0;
 }
 
@@ -582,9 +385,9 @@ const struct phu_collector phu_collector_http = {
     .timeout = "10s",
     .options = &phu_http_options,
     .check_options = &phu_http_check_options,
-    .metrics = http_metrics,
-    .metric_count = METRIC_COUNT,
-    .rtt_metric = TOTAL,
+    .metrics = phu_http_metrics,
+    .metric_count = PHU_HTTP_METRIC_COUNT,
+    .rtt_metric = PHU_HTTP_METRIC_TOTAL,
     .open = http_open,
     .close = http_close,
     .attach = http_attach,
