@@ -53,8 +53,7 @@ static int status_for(const struct phu_resolve *request)
 {
     int status = request->is_ready ? request->lookup->status : -ETIMEDOUT;
 
-    if (!status || status == -ENOENT || !request->is_tolerant ||
-        !phu_lookup_has_old(request->lookup))
+    if (!status || !request->is_tolerant || !phu_lookup_has_old(request->lookup))
         return status;
     phu_lookup_stand_in(request->lookup);
     return 0;
