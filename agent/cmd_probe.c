@@ -308,6 +308,12 @@ static void print_table_help(const char *title, const struct phu_option_table *t
     }
 }
 
+/* The agent's, unless --timeout says otherwise. */
+static const char *default_timeout(const struct phu_collector *collector)
+{
+    return collector->timeout ? collector->timeout : "2s";
+}
+
 static int print_help(const struct command_line *line)
 {
     puts("usage: phusong probe COLLECTOR[:ARGUMENT] [OPTIONS] TARGET...\n"
@@ -321,9 +327,12 @@ static int print_help(const struct command_line *line)
     puts("\n"
          "options:\n"
          "  -c, --count N              probes per target; 0: until interrupted [5]\n"
-         "  -i, --interval DURATION    from one probe of a target to its next [1s]\n"
-         "  -t, --timeout DURATION     how long to wait for an answer [2s]\n"
-         "  -f, --file FILE            read further targets, one a line; -: standard input\n"
+         "  -i, --interval DURATION    from one probe of a target to its next, which waits for\n"
+         "                             the answer or the timeout of the one before [1s]");
+    printf("  -t, --timeout DURATION     how long to wait for an answer [%s]\n",
+           line && line->probe.collector ? default_timeout(line->probe.collector)
+                                         : "2s; http and snmp 10s");
+    puts("  -f, --file FILE            read further targets, one a line; -: standard input\n"
          "  -s, --set KEY=VALUE        an option of the check, as in the configuration's `checks`\n"
          "      --collector KEY=VALUE  an option of the collector, as in `collectors`\n"
          "      --credential KEY=VALUE an entry of `credentials`, for collectors that log in\n"
@@ -484,6 +493,7 @@ static int read_options(struct command_line *line, int argc, char **argv, bool *
     int option, error = 0;
 
     make_options(line);
+    phu_conf_parse_duration(default_timeout(line->probe.collector), &line->probe.timeout_ns);
     while (!error &&
            (option = getopt_long(argc, argv, "c:i:t:f:s:qv", line->long_options, NULL)) != -1) {
         if (option == OPTION_HELP) {
@@ -539,6 +549,8 @@ static int report(struct phu_probe *probe)
             putchar('\n');
         phu_probe_print_table(probe, stdout);
     }
+    fflush(stdout);
+    phu_probe_print_missing(probe, stderr);
     return phu_probe_exit_code(probe);
 }
 
@@ -580,7 +592,6 @@ int phu_cmd_probe(int argc, char **argv)
     line->credential.table = &phu_credential_options;
     line->probe.count = 5;
     line->probe.interval_ns = PHU_NS_PER_S;
-    line->probe.timeout_ns = 2 * PHU_NS_PER_S;
     line->probe.rows = "*";
     add_setting(&line->credential, "name", "probe");
     if (read_command_line(line, argc, argv, &is_help) == 0) {

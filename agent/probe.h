@@ -39,7 +39,7 @@ struct phu_probe_target {
     struct phu_timer next;
     struct phu_mono due;
     int64_t polls, verdicts;
-    bool is_busy;
+    bool is_busy, is_finished;
     int64_t results[PHU_RESULT_NONE + 1];
     enum phu_result last_failure; /* PHU_RESULT_OK: none yet */
     int64_t *rtts;                /* ring */
@@ -58,7 +58,8 @@ struct phu_probe {
     int64_t count;                           /* 0: until interrupted */
     int64_t interval_ns, timeout_ns;
     bool is_json, is_quiet, is_verbose;
-    bool is_live; /* a line per result */
+    bool is_live;     /* a line per result */
+    bool is_stopping; /* interrupted: what is under way is waited for */
 
     struct phu_sched *sched;
     void *self;
@@ -80,6 +81,8 @@ int64_t phu_probe_failures(const struct phu_probe_target *target);
 void phu_probe_print_result(const struct phu_probe_target *target, enum phu_result result,
                             int64_t rtt_us);
 void phu_probe_print_table(const struct phu_probe *probe, FILE *out);
+/* What an interrupt left undone, if anything. */
+void phu_probe_print_missing(const struct phu_probe *probe, FILE *out);
 int phu_probe_print_json(const struct phu_probe *probe, FILE *out);
 /* PHU_EXIT_OK, _FAILED, _NOT_FOUND or _SYSTEM, like fping. */
 int phu_probe_exit_code(const struct phu_probe *probe);

@@ -153,6 +153,18 @@ static void print_value(const struct phu_metric *metric, const struct phu_probe_
     fputc('\n', out);
 }
 
+/* Goes to stderr, beside the table or the JSON. */
+void phu_probe_print_missing(const struct phu_probe *probe, FILE *out)
+{
+    for (size_t i = 0; i < probe->target_count; i++) {
+        const struct phu_probe_target *target = &probe->targets[i];
+
+        if (target->verdicts < probe->count)
+            fprintf(out, "phusong probe: %s: interrupted after %" PRId64 " of %" PRId64 " probes\n",
+                    target->address, target->verdicts, probe->count);
+    }
+}
+
 static bool has_values(const struct phu_probe *probe, const struct phu_probe_row *row)
 {
     for (size_t i = 0; i < probe->collector->metric_count; i++) {

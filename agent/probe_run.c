@@ -122,6 +122,9 @@ static void finish(struct phu_probe_target *target)
 {
     struct phu_probe *probe = target->probe;
 
+    if (target->is_finished)
+        return;
+    target->is_finished = true;
     if (++probe->done == probe->target_count)
         phu_loop_stop(probe->sched);
 }
@@ -153,7 +156,7 @@ static void sink_put(struct phu_sink *sink, const struct phu_observation *observ
         keep_rtt(target, rtt_us);
     if (probe->is_live)
         phu_probe_print_result(target, observation->result, rtt_us);
-    if (++target->verdicts == probe->count)
+    if (++target->verdicts == probe->count || probe->is_stopping)
         finish(target);
     else
         plan_next(target);
@@ -170,12 +173,22 @@ static void poll_due(struct phu_timer *timer)
     target->probe->collector->poll(target->probe->self, target->check);
 }
 
+/* The first signal waits for the verdicts of what was sent, the second does not. */
 static void interrupted(void *arg, int number)
 {
     struct phu_probe *probe = arg;
 
     (void)number;
-    phu_loop_stop(probe->sched);
+    if (probe->is_stopping)
+        phu_loop_stop(probe->sched);
+    probe->is_stopping = true;
+    for (size_t i = 0; i < probe->target_count; i++) {
+        struct phu_probe_target *target = &probe->targets[i];
+
+        phu_timer_cancel(probe->sched, &target->next);
+        if (!target->is_busy)
+            finish(target);
+    }
 }
 
 static const struct phu_credential *find_credential(void *arg, const char *name)
