@@ -222,7 +222,11 @@ static int open_outlets(struct agent *agent)
     failed = phu_outlets_apply(&agent->outlets, agent->current);
     if (agent->spool)
         phu_spool_conf_forget_others(config, agent->spool);
-    return failed ? -EIO : 0;
+    if (!failed)
+        return 0;
+    phu_log_error("agent", "not every exporter is running", "failed=%zu see=\"the lines above\"",
+                  failed);
+    return -ECANCELED;
 }
 
 static struct phu_mono boot_moment(const struct agent *agent)
@@ -250,8 +254,7 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
     phu_roster_apply(&agent->roster, agent->current, inventory, diff);
     phu_inventory_free(agent->inventory);
     agent->inventory = inventory;
-    if (open_outlets(agent))
-        phu_log_error("agent", "not every exporter is running", "%s", "see=\"the lines above\"");
+    open_outlets(agent); /* says what does not run */
     phu_generation_leave(before);
 }
 
@@ -313,6 +316,7 @@ static void signal_came(void *arg, int number)
             phu_reload_start(&agent->reload);
         break;
     case SIGUSR1:
+        phu_log_info("agent", "ending the windows", "signal=USR1");
         phu_monitor_flush(agent->monitor);
         if (agent->spool)
             phu_spool_sync(agent->spool);

@@ -1,5 +1,5 @@
-/* The subcommands. Each has its own cmd_NAME.c and a row in main.c's table; argv[0] is its name.
- * They return the process's exit code.
+/* The subcommands. Each has its own cmd_NAME.c and a row in main.c's table; argv[0] is
+ * "phusong NAME", which getopt puts before its messages. They return the process's exit code.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* The command line: finds the subcommand and hands over. */
 #include "commands.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,10 +13,14 @@ struct command {
 
 static int run_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    puts("phusong " PHU_VERSION);
-    return 0;
+    bool is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
+
+    if (argc > 1 && !is_help) {
+        fprintf(stderr, "phusong version: unexpected \"%s\"; it takes nothing\n", argv[1]);
+        return PHU_EXIT_USAGE;
+    }
+    puts(is_help ? "usage: phusong version\n\nPrints the version." : "phusong " PHU_VERSION);
+    return PHU_EXIT_OK;
 }
 
 static const struct command commands[] = {
@@ -33,22 +38,30 @@ static void print_help(FILE *out)
     fputs("usage: phusong COMMAND [OPTIONS]\n\ncommands:\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
+    fputs("\nphusong COMMAND --help tells more; man phusong tells all.\n", out);
 }
 
 int main(int argc, char **argv)
 {
+    char name[64];
+
     if (argc < 2) {
         print_help(stderr);
-        return 3;
+        return PHU_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(stdout);
-        return 0;
+        return PHU_EXIT_OK;
     }
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] = "version";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        snprintf(name, sizeof name, "phusong %s", commands[i].name);
+        argv[1] = name;
+        return commands[i].run(argc - 1, argv + 1);
     }
     fprintf(stderr, "phusong: unknown command \"%s\"; see phusong --help\n", argv[1]);
-    return 3;
+    return PHU_EXIT_USAGE;
 }

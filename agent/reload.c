@@ -66,11 +66,19 @@ static void job_free(struct phu_reload_job *job)
     free(job);
 }
 
+/* Within the quotes of the log. */
+static void soften_quotes(char *text)
+{
+    for (; (text = strchr(text, '"')); text++)
+        *text = '\'';
+}
+
 static void log_mistakes(const struct phu_diags *diags)
 {
     for (size_t i = 0; i < diags->count && i < MISTAKES_LOGGED; i++) {
         const struct phu_diag *diag = &diags->items[i];
 
+        soften_quotes(diag->message);
         phu_log_error("reload", "mistake", "at=%s:%u:%u what=\"%s\"", diag->file, diag->line,
                       diag->column, diag->message);
     }

@@ -1,26 +1,34 @@
 # bash completion for phusong
 # shellcheck shell=bash
+#
+# The options come from the program's own --help, so that they are those of the installed version.
+
+_phusong_options() {
+    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | grep -oE -- '(^|[ ,(])--?[a-z][a-z_.]*' | tr -d ' ,('
+}
 
 _phusong() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
     local command=${COMP_WORDS[1]} words=
 
-    case $previous in
-    -c|--config|--json-file|--community-file) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-    --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    esac
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent catalog check-config config probe spool version --help"
+        words="agent catalog check-config config probe spool version --help --version"
+    elif [[ $command != probe && $previous == -c ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
+        case $previous in
+        --config|-f|--file|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
+            mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+        --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        esac
         case $command in
-        agent) words="-c --config --once --help" ;;
-        check-config) words="-c --config --help" ;;
+        agent|check-config|catalog) words=$(_phusong_options "$command") ;;
         config) words="default reference --help" ;;
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
-               else words="--count --interval --timeout --json --help"; mapfile -t COMPREPLY < <(compgen -A hostname -- "$current"); fi ;;
-        spool) if [ "$COMP_CWORD" -eq 2 ]; then words="stat ls verify export replay forget --help"
-               else words="-c --config --dir --json --from --to --reader --help"; fi ;;
-        catalog) words="--json --markdown --help" ;;
+               else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")
+                    mapfile -t COMPREPLY < <(compgen -A hostname -- "$current"); fi ;;
+        spool) words=$(_phusong_options spool)
+               [ "$COMP_CWORD" -eq 2 ] && words="stat ls verify export replay forget --help" ;;
         esac
     fi
     mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$words" -- "$current")
