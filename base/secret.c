@@ -46,8 +46,9 @@ static int find_credential(struct request *request, const char *name)
     if (!folder || !folder[0])
         return refuse(request, -ENOENT,
                       "credential \"%s\" is not there: $CREDENTIALS_DIRECTORY is not set; start "
-                      "phusong from its systemd unit with LoadCredential=%s:…, or give a path",
-                      name, name);
+                      "phusong from its systemd unit with LoadCredential=%s:…, set it by hand to "
+                      "the folder that holds %s, or give a path",
+                      name, name, name);
     if ((size_t)snprintf(request->path, sizeof request->path, "%s/%s", folder, name) >=
         sizeof request->path)
         return refuse(request, -ENAMETOOLONG, "the name of credential \"%.40s\" is too long", name);

@@ -132,7 +132,7 @@ static const struct phu_option influx_options[] = {
     {.name = "bucket",
      .type = PHU_OPTION_STRING,
      .offset = offsetof(struct influx_conf, bucket),
-     .fallback = "",
+     .fallback = "phusong",
      .meaning = "bucket, for v2"},
     {.name = "token",
      .type = PHU_OPTION_SECRET,
@@ -193,6 +193,23 @@ static void validate_headers(const struct influx_conf *conf, void *context)
     }
 }
 
+/* Each interface has its own way of naming the place; what it has no word for would be lost. */
+static void validate_place(const struct influx_conf *conf, void *context)
+{
+    const char *api = api_names[conf->api];
+
+    if ((conf->api == API_V1 || conf->api == API_V3) && !*conf->database)
+        phu_conf_mistake(context, "api", "api %s needs database", api);
+    if (conf->api == API_V2 && !*conf->bucket)
+        phu_conf_mistake(context, "bucket", "api %s needs bucket", api);
+    if (conf->api == API_V2 && *conf->database)
+        phu_conf_mistake(context, "database", "api %s has no database; name a bucket", api);
+    if (conf->api != API_V2 && *conf->org)
+        phu_conf_mistake(context, "org", "api %s has no org; leave it out", api);
+    if ((conf->api == API_V2 || conf->api == API_V3) && *conf->retention_policy)
+        phu_conf_mistake(context, "retention_policy", "api %s has none; leave it out", api);
+}
+
 static void validate(const void *pointer, void *context)
 {
     const struct influx_conf *conf = pointer;
@@ -204,8 +221,7 @@ static void validate(const void *pointer, void *context)
         phu_conf_mistake(context, "url",
                          "url must not hold a query, a user or spaces: these have options of their "
                          "own");
-    if ((conf->api == API_V1 || conf->api == API_V3) && !*conf->database)
-        phu_conf_mistake(context, "api", "api %s needs database", api_names[conf->api]);
+    validate_place(conf, context);
     if (*conf->token && *conf->user)
         phu_conf_mistake(context, "token", "use either token or user and password, not both");
     if (!*conf->user != !*conf->password)
