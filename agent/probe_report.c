@@ -30,7 +30,7 @@ static const char *words(enum phu_result result)
     case PHU_RESULT_NOPERM:
         return "not allowed to measure";
     case PHU_RESULT_LOCAL_ERROR:
-        return "could not be sent from here";
+        return "could not be sent from here; -v says why";
     case PHU_RESULT_SKIPPED:
         return "skipped";
     case PHU_RESULT_NONE:

@@ -235,6 +235,8 @@ static bool note_unsent(struct phu_icmp_engine *icmp, uint32_t slot, int error)
         target->retries++;
         return true;
     }
+    if (error == -ENODEV && target->path)
+        target->path->interface = 0; /* gone, or another one of that name by now */
     icmp->counters.send_errors++;
     phu_log_debug("icmp", "a request could not be sent", "check=%u error=\"%s\"", target->check,
                   strerror(-error));
@@ -354,6 +356,11 @@ void phu_icmp_enqueue(struct phu_icmp_engine *icmp, struct phu_icmp_target *targ
     if (!channel->sock) {
         phu_icmp_fail_later(icmp, target,
                             channel->error == -EPERM ? PHU_RESULT_NOPERM : PHU_RESULT_LOCAL_ERROR);
+        return;
+    }
+    if (target->path && !phu_icmp_path_is_there(target->path)) {
+        icmp->counters.send_errors++;
+        phu_icmp_fail_later(icmp, target, PHU_RESULT_LOCAL_ERROR);
         return;
     }
     target->retries = 0;

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -227,8 +226,9 @@ static int new_path(const struct icmp_check_options *options, int *family,
     if (*family != AF_UNSPEC && *family != source_family)
         return -EINVAL;
     *family = source_family;
-    if (*options->interface && !(path.interface = if_nametoindex(options->interface)))
+    if (strlen(options->interface) >= sizeof path.interface_name)
         return -ENODEV;
+    strcpy(path.interface_name, options->interface);
     *out = malloc(sizeof **out);
     if (!*out)
         return -ENOMEM;
@@ -274,6 +274,9 @@ static int set_target(struct phu_icmp_engine *icmp, struct phu_icmp_target *targ
         error = new_name(icmp, target, spec->address, family);
     if (!error && is_literal)
         set_address(target, &address);
+    if (!error && target->path && !phu_icmp_path_is_there(target->path))
+        phu_log_warn("icmp", "no such interface; the check is unknown until there is",
+                     "check=\"%s\" interface=%s", spec->id, options->interface);
     return error;
 }
 

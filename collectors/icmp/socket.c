@@ -379,6 +379,13 @@ static void put_control(struct msghdr *header, int level, int type, const void *
     header->msg_controllen += CMSG_SPACE(size);
 }
 
+bool phu_icmp_path_is_there(struct phu_icmp_path *path)
+{
+    if (*path->interface_name && !path->interface)
+        path->interface = if_nametoindex(path->interface_name);
+    return !*path->interface_name || path->interface;
+}
+
 static void put_path_v4(struct msghdr *header, const struct phu_icmp_path *path)
 {
     if (path->has_source || path->interface) {

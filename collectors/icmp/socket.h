@@ -5,6 +5,7 @@
 
 #include "packet.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,10 +22,14 @@ enum phu_icmp_socket_kind {
 /* What a check wants of its packets beyond the destination. */
 struct phu_icmp_path {
     uint8_t source[16];
-    uint32_t interface; /* index; 0: by route */
-    int tos, ttl;       /* -1: the system's */
+    char interface_name[IF_NAMESIZE]; /* "": by route */
+    uint32_t interface;               /* its index; 0: none, or the interface is not there */
+    int tos, ttl;                     /* -1: the system's */
     bool has_source;
 };
+
+/* Looks for the interface when its index is not known: a modem's comes and goes. */
+bool phu_icmp_path_is_there(struct phu_icmp_path *path);
 
 struct phu_icmp_request {
     struct phu_icmp_echo echo;

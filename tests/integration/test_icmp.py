@@ -6,11 +6,13 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
@@ -312,6 +314,40 @@ def test_source_and_interface_are_used(probe):
         code, targets, _ = probe("icmp", "-c", "1", "--source=10.77.0.99", "10.77.0.2",
                                  prefix=here)
         assert targets[0]["results"] == {"local_error": 1}
+
+
+def test_an_interface_may_come_and_go(phusong, child_env):
+    """As a modem does: with another index each time."""
+    with namespaces() as (here, _):
+        def ip(*words):
+            subprocess.run([*here, "ip", *words], check=True)
+
+        def plug():
+            ip("link", "add", "modem", "type", "veth", "peer", "name", "air")
+            ip("addr", "add", "10.78.0.1/24", "dev", "modem")
+            ip("link", "set", "modem", "up")
+
+        child = subprocess.Popen([*here, phusong, "probe", "icmp", "-c", "0", "-i", "20ms", "-t",
+                                  "100ms", "--interface=modem", "--json", "10.78.0.2"], text=True, env=child_env, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE)
+        try:
+            time.sleep(0.3)
+            plug()
+            time.sleep(0.4)
+            ip("link", "del", "modem")
+            time.sleep(0.3)
+            plug()
+            time.sleep(1)
+            child.send_signal(signal.SIGINT)
+            output, said = child.communicate(timeout=10)
+        finally:
+            child.kill()
+            child.wait()
+        assert said.count("no such interface") == 1
+        # Behind the modem nobody answers: what left was lost, one every 100 ms; what could not
+        # leave is unknown.
+        results = json.loads(output)[0]["results"]
+        assert results["timeout"] >= 8 and results["local_error"] >= 5, results
 
 
 SNIFF = """
