@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,8 +225,11 @@ static int run_verb(const struct verb *verb, struct request *request)
         return status;
     error = phu_view_open(request->dir, &view);
     if (error) {
-        fprintf(stderr, "phusong spool: no spool in %s: %s\n", request->dir, strerror(-error));
-        return error == -ENOENT || error == -ENOTDIR ? PHU_EXIT_NOT_FOUND : PHU_EXIT_SYSTEM;
+        bool is_missing = error == -ENOENT || error == -ENOTDIR;
+
+        fprintf(stderr, "phusong spool: %s %s: %s\n", is_missing ? "no spool in" : "cannot read",
+                request->dir, strerror(-error));
+        return is_missing ? PHU_EXIT_NOT_FOUND : PHU_EXIT_SYSTEM;
     }
     status = verb->run(&view, request);
     phu_view_close(&view);

@@ -74,8 +74,35 @@ static const struct phu_option tcp_check_options[] = {
      .choices = families,
      .meaning = "address family of a host name"},
 };
-static const struct phu_option_table tcp_check_table =
-    PHU_OPTION_TABLE(tcp_check_options, struct tcp_check_options);
+
+/* What would keep every check from being set up is told before the agent starts. */
+static void validate_check(const void *pointer, void *context)
+{
+    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
+    const struct tcp_check_options *options = pointer;
+    struct sockaddr_storage source;
+
+    if (strlen(options->interface) >= IF_NAMESIZE)
+        phu_conf_mistake(context, "interface", "no interface has a name of more than %d bytes",
+                         IF_NAMESIZE - 1);
+    if (!*options->source)
+        return;
+    if (phu_address_parse(options->source, &source))
+        phu_conf_mistake(context, "source",
+                         "\"%s\" is not an address of this machine, such as "
+                         "10.0.0.2 or fd00::2",
+                         options->source);
+    else if (options->family && source.ss_family != wanted[options->family])
+        phu_conf_mistake(context, "source", "%s is not of family %s", options->source,
+                         families[options->family]);
+}
+
+static const struct phu_option_table tcp_check_table = {
+    .options = tcp_check_options,
+    .count = sizeof tcp_check_options / sizeof *tcp_check_options,
+    .size = sizeof(struct tcp_check_options),
+    .validate = validate_check,
+};
 
 enum { METRIC_CONNECT, METRIC_SYN_REPEATED, METRIC_REFUSED, METRIC_UNREACHABLE };
 

@@ -217,6 +217,8 @@ static void validate(const void *pointer, void *context)
 
     if (!is_https && strncasecmp(conf->url, "http://", 7) != 0)
         phu_conf_mistake(context, "url", "url must begin with http:// or https://");
+    else if (!conf->url[is_https ? 8 : 7] || conf->url[is_https ? 8 : 7] == '/')
+        phu_conf_mistake(context, "url", "url lacks the server: write http://HOST:PORT");
     if (strpbrk(conf->url, "?#@ "))
         phu_conf_mistake(context, "url",
                          "url must not hold a query, a user or spaces: these have options of their "

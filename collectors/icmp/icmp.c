@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -96,8 +97,35 @@ static const struct phu_option icmp_check_options[] = {
      .choices = families,
      .meaning = "address family of a host name"},
 };
-static const struct phu_option_table icmp_check_table =
-    PHU_OPTION_TABLE(icmp_check_options, struct icmp_check_options);
+
+/* What would keep every check from being set up is told before the agent starts. */
+static void validate_check(const void *pointer, void *context)
+{
+    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
+    const struct icmp_check_options *options = pointer;
+    struct sockaddr_storage source;
+
+    if (strlen(options->interface) >= IF_NAMESIZE)
+        phu_conf_mistake(context, "interface", "no interface has a name of more than %d bytes",
+                         IF_NAMESIZE - 1);
+    if (!*options->source)
+        return;
+    if (phu_address_parse(options->source, &source))
+        phu_conf_mistake(context, "source",
+                         "\"%s\" is not an address of this machine, such as "
+                         "10.0.0.2 or fd00::2",
+                         options->source);
+    else if (options->family && source.ss_family != wanted[options->family])
+        phu_conf_mistake(context, "source", "%s is not of family %s", options->source,
+                         families[options->family]);
+}
+
+static const struct phu_option_table icmp_check_table = {
+    .options = icmp_check_options,
+    .count = sizeof icmp_check_options / sizeof *icmp_check_options,
+    .size = sizeof(struct icmp_check_options),
+    .validate = validate_check,
+};
 
 #define COUNT_METRIC(metric, meaning_)                                                             \
     {                                                                                              \

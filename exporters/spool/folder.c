@@ -88,8 +88,11 @@ int phu_spool_open_folder(struct phu_spool *spool)
             error = -errno;
     }
     if (error) {
-        phu_log_error("spool", "cannot use the spool's folder", "dir=\"%s\" error=\"%s\"",
-                      spool->conf.dir, strerror(-error));
+        phu_log_error("spool", "cannot use the spool's folder", "dir=\"%s\" error=\"%s\"%s",
+                      spool->conf.dir, strerror(-error),
+                      error == -EACCES
+                          ? " remedy=\"make it, and give it to the user that the agent runs as\""
+                          : "");
         return error;
     }
     return take_lock(spool);

@@ -407,6 +407,8 @@ static void mistakes_are_named(void **state)
         const char *conf, *mistake;
     } cases[] = {
         {"{url: 'h:8086'}", "url must begin with http:// or https://"},
+        {"{url: 'https://'}", "url lacks the server"},
+        {"{url: 'http:///write'}", "url lacks the server"},
         {"{url: 'http://u:p@h'}", "url must not hold a query, a user or spaces"},
         {"{url: 'http://h/write?db=x'}", "url must not hold a query, a user or spaces"},
         {"{url: 'http://h', api: v1}", "api v1 needs database"},
