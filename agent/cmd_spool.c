@@ -23,6 +23,7 @@ struct request {
     const char *config_file, *reader;
     struct phu_wall from, to;
     bool is_json, has_from;
+    char given[8]; /* of --from, --to, --reader, --json: their letters below */
 };
 
 static const char help[] =
@@ -134,9 +135,10 @@ static int run_forget(struct phu_view *view, const struct request *request)
 static const struct verb {
     const char *name;
     int (*run)(struct phu_view *view, const struct request *request);
+    const char *takes; /* letters of the options that mean something to it */
 } verbs[] = {
-    {"stat", run_stat},     {"ls", run_ls},         {"verify", run_verify},
-    {"export", run_export}, {"replay", run_replay}, {"forget", run_forget},
+    {"stat", run_stat, "j"},      {"ls", run_ls, "j"},          {"verify", run_verify, "j"},
+    {"export", run_export, "ft"}, {"replay", run_replay, "fr"}, {"forget", run_forget, ""},
 };
 
 /* -- Command line ----------------------------------------------------------------------------- */
@@ -152,6 +154,29 @@ static int take_time(const char *option, const char *text, struct phu_wall *at)
     return PHU_EXIT_USAGE;
 }
 
+static void note_given(struct request *request, int option)
+{
+    size_t count = strlen(request->given);
+
+    if (strchr("ftrj", option) && !strchr(request->given, option))
+        request->given[count] = (char)option;
+}
+
+/* Better than to export or replay more than was asked for. */
+static int refuse_meaningless(const struct verb *verb, const struct request *request)
+{
+    const char *meaningless = request->given + strspn(request->given, verb->takes);
+
+    if (!*meaningless)
+        return 0;
+    fprintf(stderr, "phusong spool: %s has no --%s; see phusong spool --help\n", verb->name,
+            *meaningless == 'f'   ? "from"
+            : *meaningless == 't' ? "to"
+            : *meaningless == 'r' ? "reader"
+                                  : "json");
+    return PHU_EXIT_USAGE;
+}
+
 static int parse_options(int argc, char **argv, struct request *request)
 {
     static const struct option options[] = {
@@ -162,6 +187,7 @@ static int parse_options(int argc, char **argv, struct request *request)
     int option, status = 0;
 
     while (!status && (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        note_given(request, option);
         switch (option) {
         case 'c':
             request->config_file = optarg;
@@ -250,6 +276,8 @@ int phu_cmd_spool(int argc, char **argv)
     if (!status && !verb)
         status = usage_error(optind < argc ? "no verb" : "a verb is missing",
                              optind < argc ? argv[optind] : NULL);
+    if (!status)
+        status = refuse_meaningless(verb, &request);
     if (!status && verb->run == run_forget && optind + 2 == argc)
         request.reader = argv[++optind];
     if (!status && optind + 1 < argc)

@@ -38,7 +38,7 @@ static void print_help(FILE *out)
     fputs("usage: phusong COMMAND [OPTIONS]\n\ncommands:\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].summary);
-    fputs("\nphusong COMMAND --help tells more; man phusong tells all.\n", out);
+    fputs("\nphusong COMMAND --help tells more.\n", out);
 }
 
 int main(int argc, char **argv)

@@ -70,7 +70,8 @@ static int refuse_open(const struct request *request, int error)
     if (error == EACCES)
         return refuse(request, -EACCES,
                       "secret file %s cannot be read: permission denied; it must belong to the "
-                      "user that phusong runs as",
+                      "user that phusong runs as, or be a credential of its systemd unit "
+                      "(credential:NAME)",
                       request->path);
     return refuse(request, -error, "secret file %s cannot be read: %s", request->path,
                   strerror(error));

@@ -5,6 +5,7 @@
 #include "phusong/exporter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,12 +59,14 @@ static const struct phu_option_table file_table = {
 
 struct write {
     struct write *next, **link;
+    const struct file_conf *conf;
     phu_batch_done_cb *done;
     void *arg;
 };
 
 struct file {
     struct phu_append *append;
+    const struct file_conf *conf;
     struct write *writes;
 };
 
@@ -75,6 +78,7 @@ static int file_open(const struct phu_exporter_env *env, const void *options, vo
 
     if (!file)
         abort();
+    file->conf = conf;
     error = phu_append_new(env->sched,
                            &(struct phu_append_conf){.path = conf->path,
                                                      .max_bytes = conf->max_bytes,
@@ -108,6 +112,9 @@ static void written(void *arg, int error)
     struct write *write = arg;
     phu_batch_done_cb *done = write->done;
     void *done_arg = write->arg;
+    char reason[256];
+
+    snprintf(reason, sizeof reason, "%s: %s", write->conf->path, strerror(-error));
 
     *write->link = write->next;
     if (write->next)
@@ -115,7 +122,7 @@ static void written(void *arg, int error)
     free(write);
     done(done_arg, &(struct phu_outcome){
                        .verdict = error < 0 ? PHU_VERDICT_RETRY : PHU_VERDICT_STORED,
-                       .reason = error < 0 ? strerror(-error) : NULL,
+                       .reason = error < 0 ? reason : NULL,
                    });
 }
 
@@ -126,7 +133,8 @@ static void file_send(void *self, const struct phu_batch *batch, phu_batch_done_
 
     if (!write)
         abort();
-    *write = (struct write){.next = file->writes, .link = &file->writes, .done = done, .arg = arg};
+    *write = (struct write){
+        .next = file->writes, .link = &file->writes, .conf = file->conf, .done = done, .arg = arg};
     if (write->next)
         write->next->link = &write->next;
     file->writes = write;

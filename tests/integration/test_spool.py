@@ -338,6 +338,11 @@ def test_replay_sends_again_and_forget_lets_go(filled, tmp_path):
     (["export", "--to", "2026-02-30", "--dir", "/tmp"], 3, '--to "2026-02-30" is not a time'),
     (["export", "--from", "2026-11-23T08:00:00", "--dir", "/tmp"], 3, "is not a time"),
     (["stat", "-c", "/nonexistent.yaml"], 3, "/nonexistent.yaml"),
+    (["replay", "--reader", "x", "--from", "2026-11-23", "--to", "2026-11-24", "--dir", "/tmp"], 3,
+     "replay has no --to"),
+    (["verify", "--from", "2026-11-23", "--dir", "/tmp"], 3, "verify has no --from"),
+    (["export", "--json", "--dir", "/tmp"], 3, "export has no --json"),
+    (["ls", "--reader", "x", "--dir", "/tmp"], 3, "ls has no --reader"),
 ])
 def test_mistakes_are_explained(arguments, code, words):
     assert words in spool(*arguments, expect=code).stderr

@@ -123,7 +123,7 @@ static void a_file_that_cannot_be_written_is_tried_again(void **state)
     send_text(scene, "a b=1i 1\n");
     phu_sim_run(scene->sched, 0);
     assert_int_equal(scene->verdict, PHU_VERDICT_RETRY);
-    assert_string_equal(scene->reason, "Not a directory");
+    assert_non_null(strstr(scene->reason, ": Not a directory")); /* after the path */
     unlink(path);
     send_text(scene, "a b=1i 1\n");
     phu_sim_run(scene->sched, 0);
