@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -368,16 +369,20 @@ static void add_stats(struct phu_icmp_engine *icmp)
                       (int64_t *)(void *)((char *)&icmp->counters + counters[i].offset));
 }
 
-static void tell_remedy(void)
+/* Each kind of socket needs a right of its own; either will do where both are tried. */
+static void tell_remedy(enum phu_icmp_socket_kind kind)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], raw[PATH_MAX + 64] = "", ping[96] = "";
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
 
     path[length > 0 ? length : 0] = '\0';
+    if (kind != PHU_ICMP_SOCKET_PING)
+        snprintf(raw, sizeof raw, "setcap cap_net_raw+ep %s", length > 0 ? path : "phusong");
+    if (kind != PHU_ICMP_SOCKET_RAW)
+        snprintf(ping, sizeof ping, "sysctl -w net.ipv4.ping_group_range='%u %u'",
+                 (unsigned)getgid(), (unsigned)getgid());
     phu_log_error("icmp", "this process may not send echo requests; all icmp checks are unknown",
-                  "remedy=\"setcap cap_net_raw+ep %s, or sysctl -w net.ipv4.ping_group_range='%u "
-                  "%u'\"",
-                  length > 0 ? path : "phusong", (unsigned)getgid(), (unsigned)getgid());
+                  "remedy=\"%s%s%s\"", raw, *raw && *ping ? ", or " : "", ping);
 }
 
 static int open_channel(struct phu_icmp_engine *icmp, const struct icmp_options *options,
@@ -426,7 +431,7 @@ static int open_channels(struct phu_icmp_engine *icmp, const struct icmp_options
     if (!error)
         error = open_channel(icmp, options, &icmp->channels[PHU_ICMP_V6], AF_INET6);
     if (icmp->channels[PHU_ICMP_V4].error == -EPERM || icmp->channels[PHU_ICMP_V6].error == -EPERM)
-        tell_remedy();
+        tell_remedy((enum phu_icmp_socket_kind)options->socket_kind);
     return error;
 }
 

@@ -761,7 +761,9 @@ static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
     credential =
         env->credential ? env->credential(env->credential_arg, device->spec.credential) : NULL;
     if (!credential && (!device->spec.credential || !device->spec.credential[0])) {
-        snprintf(why, size, "it needs a credential: a community or a user, by name in devices.csv");
+        snprintf(
+            why, size,
+            "it needs a credential: name one in devices.csv, or by hand give --community FILE");
         return false;
     }
     if (!credential) {

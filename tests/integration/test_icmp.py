@@ -152,6 +152,14 @@ def test_without_rights_nothing_is_known_and_the_remedy_is_told(as_nobody, child
     assert "net.ipv4.ping_group_range='65534 65534'" in error
 
 
+def test_the_remedy_is_that_of_the_socket_asked_for(as_nobody, child_env):
+    words = {"ping": "net.ipv4.ping_group_range", "raw": "setcap cap_net_raw+ep"}
+    for kind, other in (("ping", "raw"), ("raw", "ping")):
+        _, _, error = run_as_nobody(as_nobody, child_env, "icmp", "-c", "1", "--collector",
+                                    f"socket={kind}", "127.0.0.1")
+        assert words[kind] in error and words[other] not in error, error
+
+
 def test_a_ping_socket_needs_no_rights(as_nobody, child_env):
     code, targets, _ = run_as_nobody(as_nobody, child_env, "icmp", "-c", "2", "-i", "20ms",
                                      "127.0.0.1", "::1", ping_group=f"{NOBODY} {NOBODY}")
