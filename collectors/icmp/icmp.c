@@ -257,7 +257,7 @@ static int new_path(const struct icmp_check_options *options, int *family,
     *family = source_family;
     if (strlen(options->interface) >= sizeof path.interface_name)
         return -ENODEV;
-    strcpy(path.interface_name, options->interface);
+    memcpy(path.interface_name, options->interface, strlen(options->interface) + 1);
     *out = malloc(sizeof **out);
     if (!*out)
         return -ENOMEM;
