@@ -19,7 +19,7 @@
 #include "feed.h"
 
 #include "append.h"
-#include "feed_internal.h"
+#include "internal.h"
 
 #include "phusong/conf.h"
 #include "phusong/log.h"

@@ -1,5 +1,5 @@
 /* What a feed says about itself: one row per number, all labelled exporter="NAME". */
-#include "feed_internal.h"
+#include "internal.h"
 
 #include "append.h"
 

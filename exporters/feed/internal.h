@@ -1,4 +1,4 @@
-/* What feed.c and feed_stats.c share. */
+/* What feed.c and stats.c share. */
 #pragma once
 
 #include "feed.h"
