@@ -2,6 +2,7 @@
 
 #include "rules.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct lab_profile profile(struct lab_rules *rules, const char *addr, enum lab_dir dir)
@@ -158,11 +159,13 @@ struct seen {
 static void visit(void *context, const struct lab_statement *statement, bool is_passing)
 {
     struct seen *seen = context;
+    size_t used = strlen(seen->text), room = sizeof(seen->text) - used;
     char text[LAB_LINE_MAX];
+    int length;
 
     lab_statement_format(statement, text, sizeof(text));
-    strncat(seen->text, text, sizeof(seen->text) - strlen(seen->text) - 1);
-    strncat(seen->text, is_passing ? "*;" : ";", sizeof(seen->text) - strlen(seen->text) - 1);
+    length = snprintf(seen->text + used, room, "%s%s", text, is_passing ? "*;" : ";");
+    assert_in_range(length, 1, room - 1);
 }
 
 static void rules_list_as_statements(void **state)

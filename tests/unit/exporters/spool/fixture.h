@@ -43,10 +43,12 @@ static inline void remove_tree(const char *path)
 
     while (dir && (entry = readdir(dir))) {
         char child[512];
+        int length;
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
+        length = snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
+        assert_in_range(length, 1, sizeof child - 1);
         if (unlink(child) != 0)
             remove_tree(child);
     }
