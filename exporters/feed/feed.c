@@ -4,13 +4,10 @@
  * reader and works on it until each line is stored or buried: usually that is one request; after a
  * refusal it is the pieces that split.h cuts. Lines at fault are collected in the slot's `dead`
  * text, written when the span is through, and only then is the span acknowledged.
+ * A span that failed before any of it was settled goes back to the spool, so that an outage costs
+ * no memory and the next attempt may take fewer lines.
  *
- * The destination is UP, DOWN (no answer, or "not now") or HELD (it does not know us, or refuses
- * every line). Unless it is UP there is one request at a time, when `retry` fires. A span that
- * failed before any of it was settled goes back to the spool, so that an outage costs no memory and
- * the next attempt may take fewer lines: `limit_bytes` is halved by each failure, which is what
- * gets data through an uplink too thin for a full batch, and doubled by each success.
- * `ceiling_bytes` is what a 413 taught; it is forgotten after a while, as servers change.
+ * When to send, and how much, is pace.h.
  *
  * Live data go first. After an outage longer than live_after the reader leaves what is behind to
  * its backfill lane; while live lines wait too, backfill gets its share of the bytes by `balance`,
@@ -20,6 +17,7 @@
 
 #include "append.h"
 #include "internal.h"
+#include "pace.h"
 
 #include "phusong/conf.h"
 #include "phusong/log.h"
@@ -31,13 +29,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #define MODULE "feed"
 
-#define LIMIT_FLOOR_BYTES 16384
-#define CEILING_KEPT_NS (600 * PHU_NS_PER_S)
 /* Lines refused alone, of batches of which nothing was stored, until "it refuses everything". */
 #define FRUITLESS_MAX 16
 #define DEAD_LETTER_KEEP 3
@@ -46,14 +41,13 @@
 /* While lines wait for batch_age, the fill of the batch is looked at so many times. */
 #define AGE_LOOKS 4
 
-static void wake(struct phu_feed *feed)
+void phu_feed_wake(struct phu_feed *feed)
 {
     if (!phu_timer_is_armed(&feed->wake))
         phu_timer_after(feed->sched, &feed->wake, 0);
 }
 
-/* The destination's words inside quotes, on one line of a log or a heading. */
-static const char *quote_reason(const struct phu_outcome *outcome, char *text, size_t size)
+const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text, size_t size)
 {
     const char *reason = outcome->reason ? outcome->reason : "";
 
@@ -65,137 +59,6 @@ static const char *quote_reason(const struct phu_outcome *outcome, char *text, s
             *c = ' ';
     }
     return text;
-}
-
-/* -- The state of the destination ------------------------------------------------------------- */
-
-static void try_again_after(struct phu_feed *feed, int64_t delay_ns)
-{
-    feed->retry_due = phu_mono_add(phu_sched_now(feed->sched), delay_ns);
-    feed->is_probe_due = false;
-    phu_timer_at(feed->sched, &feed->retry, feed->retry_due);
-}
-
-static void come_up(struct phu_feed *feed)
-{
-    int64_t outage_ns;
-
-    if (feed->state == PHU_FEED_UP)
-        return;
-    outage_ns = phu_mono_since(phu_sched_now(feed->sched), feed->not_up_since);
-    if (feed->is_outage_said)
-        phu_log_info(MODULE, "destination takes lines again", "exporter=%s outage_s=%.1f",
-                     feed->name, (double)outage_ns / (double)PHU_NS_PER_S);
-    feed->is_outage_said = false;
-    feed->state = PHU_FEED_UP;
-    feed->is_probe_due = false;
-    phu_timer_cancel(feed->sched, &feed->retry);
-    phu_backoff_succeed(&feed->backoff);
-    if (outage_ns >= feed->conf.live_after_ns)
-        feed->wants_skip = true;
-}
-
-static void leave_up(struct phu_feed *feed, enum phu_feed_state state)
-{
-    if (feed->state == PHU_FEED_UP)
-        feed->not_up_since = phu_sched_now(feed->sched);
-    feed->state = state;
-}
-
-/* Requests that were on their way when the first one failed say nothing new; only a later time
- * that the destination asks for is obeyed. One failure is a blip, counted; the second is said. */
-static void go_down(struct phu_feed *feed, const struct phu_feed_slot *slot,
-                    const struct phu_outcome *outcome)
-{
-    int64_t left = phu_mono_since(feed->retry_due, phu_sched_now(feed->sched));
-    char reason[PHU_FEED_REASON_MAX];
-    int64_t delay;
-
-    if (feed->state != PHU_FEED_UP && !slot->is_probe && outcome->retry_after_ns <= left)
-        return;
-    if (feed->state == PHU_FEED_UP || slot->is_probe)
-        delay = phu_backoff_fail(&feed->backoff, outcome->retry_after_ns);
-    else
-        delay = outcome->retry_after_ns < PHU_BACKOFF_WISH_MAX_NS ? outcome->retry_after_ns
-                                                                  : PHU_BACKOFF_WISH_MAX_NS;
-    if (feed->state == PHU_FEED_HELD && delay < feed->conf.hold_retry_ns)
-        delay = feed->conf.hold_retry_ns;
-    if (slot->is_probe && !feed->is_outage_said) {
-        phu_log_warn(MODULE, "destination does not take lines; they stay in the spool",
-                     "exporter=%s status=%d reason=\"%s\" retry_s=%.1f", feed->name,
-                     outcome->status, quote_reason(outcome, reason, sizeof reason),
-                     (double)delay / (double)PHU_NS_PER_S);
-        feed->is_outage_said = true;
-    }
-    if (feed->state == PHU_FEED_UP)
-        leave_up(feed, PHU_FEED_DOWN);
-    try_again_after(feed, delay);
-}
-
-static void hold(struct phu_feed *feed, const struct phu_outcome *outcome, const char *message)
-{
-    int64_t pace = feed->conf.hold_retry_ns;
-    int64_t delay = pace / 2 + phu_backoff_draw(&feed->backoff, pace / 2);
-    char reason[PHU_FEED_REASON_MAX];
-
-    if (feed->state != PHU_FEED_HELD)
-        phu_log_error(MODULE, message, "exporter=%s status=%d reason=\"%s\"", feed->name,
-                      outcome->status, quote_reason(outcome, reason, sizeof reason));
-    feed->is_outage_said = true;
-    leave_up(feed, PHU_FEED_HELD);
-    try_again_after(feed, delay);
-}
-
-static void retry_fired(struct phu_timer *timer)
-{
-    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, retry);
-
-    feed->is_probe_due = true;
-    wake(feed);
-}
-
-/* -- How much at once ------------------------------------------------------------------------- */
-
-static size_t request_bytes(const struct phu_feed *feed)
-{
-    size_t most = (size_t)feed->conf.batch_bytes;
-
-    if (feed->ceiling_bytes > 0 && feed->ceiling_bytes < most)
-        most = feed->ceiling_bytes;
-    return feed->limit_bytes < most ? feed->limit_bytes : most;
-}
-
-static void shrink(struct phu_feed *feed, size_t failed_bytes)
-{
-    size_t half = failed_bytes / 2 > LIMIT_FLOOR_BYTES ? failed_bytes / 2 : LIMIT_FLOOR_BYTES;
-
-    /* What was small enough did not fail for its size. */
-    if (failed_bytes > LIMIT_FLOOR_BYTES && half < feed->limit_bytes)
-        feed->limit_bytes = half;
-}
-
-static void grow(struct phu_feed *feed)
-{
-    struct phu_mono now = phu_sched_now(feed->sched);
-
-    if (feed->limit_bytes < (size_t)feed->conf.batch_bytes)
-        feed->limit_bytes *= 2;
-    if (feed->ceiling_bytes > 0 && phu_mono_since(now, feed->ceiling_set) > CEILING_KEPT_NS) {
-        feed->ceiling_bytes *= 2;
-        feed->ceiling_set = now;
-    }
-}
-
-static void learn_ceiling(struct phu_feed *feed, size_t refused_bytes)
-{
-    size_t half = refused_bytes / 2;
-
-    if (feed->ceiling_bytes == 0)
-        phu_log_warn(MODULE, "destination finds a request too large; smaller ones from now on",
-                     "exporter=%s bytes=%zu", feed->name, refused_bytes);
-    if (feed->ceiling_bytes == 0 || half < feed->ceiling_bytes)
-        feed->ceiling_bytes = half > 0 ? half : 1;
-    feed->ceiling_set = phu_sched_now(feed->sched);
 }
 
 /* -- Lines at fault --------------------------------------------------------------------------- */
@@ -221,7 +84,7 @@ static void bury(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
     int length;
     struct tm utc;
 
-    quote_reason(outcome, reason, sizeof reason);
+    phu_feed_quote_reason(outcome, reason, sizeof reason);
     if (slot->dead_length == 0 || strcmp(reason, slot->dead_reason) != 0 || slot->piece.lines > 1) {
         gmtime_r(&now, &utc);
         strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -245,7 +108,7 @@ static void acknowledge(struct phu_feed_slot *slot)
 {
     phu_spool_reader_ack(slot->feed->reader, &slot->span);
     free_slot(slot);
-    wake(slot->feed);
+    phu_feed_wake(slot->feed);
 }
 
 static void say_buried(struct phu_feed *feed, size_t lines)
@@ -330,8 +193,8 @@ static void handle_stored(struct phu_feed_slot *slot)
     feed->count.bytes += (int64_t)slot->piece.length;
     feed->fruitless = 0;
     slot->is_settled = slot->has_stored = true;
-    come_up(feed);
-    grow(feed);
+    phu_pace_up(feed);
+    phu_pace_grow(feed);
 }
 
 /* The lines can be sent in no other way. */
@@ -346,9 +209,10 @@ static void note_refusal(struct phu_feed_slot *slot, const struct phu_outcome *o
 {
     slot->refusals++;
     if (slot->feed->fruitless < FRUITLESS_MAX)
-        come_up(slot->feed);
+        phu_pace_up(slot->feed);
     else
-        hold(slot->feed, outcome, "destination refuses every line; check its address and settings");
+        phu_pace_hold(slot->feed, outcome,
+                      "destination refuses every line; check its address and settings");
 }
 
 static void handle_refused(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
@@ -363,7 +227,7 @@ static void handle_refused(struct phu_feed_slot *slot, const struct phu_outcome 
 static void handle_too_large(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
 {
     if (slot->piece.lines > 1) {
-        learn_ceiling(slot->feed, slot->piece.length);
+        phu_pace_learn_ceiling(slot->feed, slot->piece.length);
         phu_split_return(&slot->split, &slot->piece);
     } else {
         give_up_piece(slot, outcome);
@@ -392,15 +256,16 @@ static void request_done(void *arg, const struct phu_outcome *outcome)
         break;
     case PHU_VERDICT_RETRY:
         feed->count.retries++;
-        shrink(feed, slot->piece.length);
-        go_down(feed, slot, outcome);
+        phu_pace_shrink(feed, slot->piece.length);
+        phu_pace_down(feed, slot, outcome);
         give_back(slot);
         break;
     case PHU_VERDICT_UNAUTHORIZED:
         feed->count.retries++;
-        hold(feed, outcome,
-             "destination does not accept us; everything is held until its address, database "
-             "and credentials are right");
+        phu_pace_hold(
+            feed, outcome,
+            "destination does not accept us; everything is held until its address, database "
+            "and credentials are right");
         give_back(slot);
         break;
     }
@@ -410,7 +275,7 @@ static void request_done(void *arg, const struct phu_outcome *outcome)
         else
             acknowledge(slot);
     }
-    wake(feed);
+    phu_feed_wake(feed);
 }
 
 /* -- What to send next ------------------------------------------------------------------------ */
@@ -455,7 +320,7 @@ static void age_fired(struct phu_timer *timer)
 
     look_at_age(feed);
     if (feed->is_live_due)
-        wake(feed);
+        phu_feed_wake(feed);
 }
 
 static void live_arrived(struct phu_feed *feed)
@@ -473,7 +338,7 @@ static void spool_ready(void *arg)
 
     feed->has_data[PHU_SPOOL_BACKFILL] = true;
     live_arrived(feed);
-    wake(feed);
+    phu_feed_wake(feed);
 }
 
 static void skip_to_live(struct phu_feed *feed)
@@ -524,7 +389,7 @@ static bool backfill_may_have_slot(const struct phu_feed *feed)
 static bool take_from(struct phu_feed *feed, struct phu_feed_slot *slot, enum phu_spool_lane lane)
 {
     int error = phu_spool_reader_next(feed->reader, lane, (size_t)feed->conf.batch_lines,
-                                      request_bytes(feed), &slot->span);
+                                      phu_pace_bytes(feed), &slot->span);
 
     if (error < 0) {
         feed->has_data[lane] = false;
@@ -603,7 +468,7 @@ static struct phu_feed_slot *next_slot(struct phu_feed *feed)
 static void send_piece(struct phu_feed *feed, struct phu_feed_slot *slot)
 {
     bool is_taken =
-        phu_split_take(&slot->split, request_bytes(feed), feed->fruitless > 0, &slot->piece);
+        phu_split_take(&slot->split, phu_pace_bytes(feed), feed->fruitless > 0, &slot->piece);
 
     assert(is_taken);
     (void)is_taken;
@@ -618,13 +483,6 @@ static void send_piece(struct phu_feed *feed, struct phu_feed_slot *slot)
     feed->exporter->send(feed->self, &slot->batch, request_done, slot);
 }
 
-static bool may_send(const struct phu_feed *feed)
-{
-    if (feed->state == PHU_FEED_UP)
-        return feed->count.in_flight < feed->conf.concurrency;
-    return feed->is_probe_due && feed->count.in_flight == 0;
-}
-
 static void wake_fired(struct phu_timer *timer)
 {
     struct phu_feed *feed = phu_container_of(timer, struct phu_feed, wake);
@@ -634,7 +492,7 @@ static void wake_fired(struct phu_timer *timer)
     /* `ready` is not promised for the live lane while the backlog is being read. */
     if (!feed->has_data[PHU_SPOOL_LIVE] && phu_feed_waiting_bytes(feed) > 0)
         live_arrived(feed);
-    while (may_send(feed)) {
+    while (phu_pace_may_send(feed)) {
         struct phu_feed_slot *slot = next_slot(feed);
 
         if (!slot)
@@ -672,27 +530,13 @@ static int open_exporter(struct phu_feed *feed, const struct phu_feed_env *env, 
     return feed->exporter->open(&exporter_env, conf, &feed->self);
 }
 
-static uint64_t make_seed(void)
-{
-    uint64_t seed = 0;
-
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed)
-        seed = (uint64_t)phu_mono_now().ns;
-    return seed;
-}
-
 static void init_feed(struct phu_feed *feed, const struct phu_feed_env *env)
 {
-    const struct phu_feed_conf *conf = &feed->conf;
-
     feed->sched = env->sched;
     feed->stats = env->stats;
-    feed->limit_bytes = (size_t)conf->batch_bytes;
-    phu_backoff_init(&feed->backoff, conf->retry_min_ns, conf->retry_max_ns,
-                     env->seed ? env->seed : make_seed());
+    phu_pace_init(feed, env->seed);
     phu_timer_init(&feed->wake, wake_fired);
     phu_timer_init(&feed->age, age_fired);
-    phu_timer_init(&feed->retry, retry_fired);
     phu_timer_init(&feed->bury_again, bury_again_fired);
     for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++)
         feed->slots[i].feed = feed;
@@ -741,7 +585,7 @@ void phu_feed_close(struct phu_feed *feed)
         return;
     phu_timer_cancel(feed->sched, &feed->wake);
     phu_timer_cancel(feed->sched, &feed->age);
-    phu_timer_cancel(feed->sched, &feed->retry);
+    phu_pace_fini(feed);
     phu_timer_cancel(feed->sched, &feed->bury_again);
     feed->exporter->close(feed->self);
     phu_append_free(feed->dead_letters);

@@ -1,4 +1,4 @@
-/* What feed.c and stats.c share. */
+/* A feed and its slots, as the files of exporters/feed share them. */
 #pragma once
 
 #include "feed.h"
@@ -79,6 +79,10 @@ struct phu_feed {
     struct phu_feed_slot slots[PHU_FEED_SLOTS_MAX];
 };
 
+/* Looks for something to send, soon: from the loop, not from here. */
+void phu_feed_wake(struct phu_feed *feed);
+/* The destination's words, fit for quotes on one line of a log or a heading; returns `text`. */
+const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text, size_t size);
 /* Bytes of live lines that are durable and in no slot. */
 uint64_t phu_feed_waiting_bytes(const struct phu_feed *feed);
 
