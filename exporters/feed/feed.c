@@ -2,8 +2,8 @@
  *
  * A feed has as many slots as requests may be in flight. A slot takes a span of lines from the
  * reader and works on it until each line is stored or buried: usually that is one request; after a
- * refusal it is the pieces that split.h cuts. Lines at fault are collected in the slot's `dead`
- * text, written when the span is through, and only then is the span acknowledged.
+ * refusal it is the pieces that split.h cuts. The span is acknowledged when its lines at fault, if
+ * there are any, are on the disk (burial.h).
  * A span that failed before any of it was settled goes back to the spool, so that an outage costs
  * no memory and the next attempt may take fewer lines.
  *
@@ -15,7 +15,7 @@
  */
 #include "feed.h"
 
-#include "append.h"
+#include "burial.h"
 #include "internal.h"
 #include "pace.h"
 
@@ -25,19 +25,14 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MODULE "feed"
 
 /* Lines refused alone, of batches of which nothing was stored, until "it refuses everything". */
 #define FRUITLESS_MAX 16
-#define DEAD_LETTER_KEEP 3
-#define DEAD_LETTER_SAID_NS (60 * PHU_NS_PER_S)
-#define BURY_AGAIN_NS (10 * PHU_NS_PER_S)
 /* While lines wait for batch_age, the fill of the batch is looked at so many times. */
 #define AGE_LOOKS 4
 
@@ -61,107 +56,17 @@ const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text,
     return text;
 }
 
-/* -- Lines at fault --------------------------------------------------------------------------- */
-
-static void add_dead_text(struct phu_feed_slot *slot, const char *text, size_t length)
-{
-    if (slot->dead_length + length > slot->dead_size) {
-        slot->dead_size = 2 * (slot->dead_length + length);
-        slot->dead = realloc(slot->dead, slot->dead_size);
-        if (!slot->dead)
-            abort();
-    }
-    memcpy(slot->dead + slot->dead_length, text, length);
-    slot->dead_length += length;
-}
-
-/* The file is line protocol itself, the destination's words in comments: once the cause is mended
- * it can be sent as it is. */
-static void bury(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
-{
-    time_t now = (time_t)(phu_sched_wall(slot->feed->sched).ns / PHU_NS_PER_S);
-    char reason[PHU_FEED_REASON_MAX], stamp[32], heading[PHU_FEED_REASON_MAX + 128];
-    int length;
-    struct tm utc;
-
-    phu_feed_quote_reason(outcome, reason, sizeof reason);
-    if (slot->dead_length == 0 || strcmp(reason, slot->dead_reason) != 0 || slot->piece.lines > 1) {
-        gmtime_r(&now, &utc);
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &utc);
-        length = snprintf(heading, sizeof heading, "# time=%s status=%d%s reason=\"%s\"\n", stamp,
-                          outcome->status, slot->piece.lines > 1 ? " undivided" : "", reason);
-        add_dead_text(slot, heading, (size_t)length);
-        memcpy(slot->dead_reason, reason, sizeof reason);
-    }
-    add_dead_text(slot, slot->span.body + slot->piece.start, slot->piece.length);
-    slot->dead_lines += slot->piece.lines;
-    slot->is_settled = true;
-}
-
 static void free_slot(struct phu_feed_slot *slot)
 {
     free(slot->dead);
     *slot = (struct phu_feed_slot){.feed = slot->feed};
 }
 
-static void acknowledge(struct phu_feed_slot *slot)
+void phu_feed_acknowledge(struct phu_feed_slot *slot)
 {
     phu_spool_reader_ack(slot->feed->reader, &slot->span);
     free_slot(slot);
     phu_feed_wake(slot->feed);
-}
-
-static void say_buried(struct phu_feed *feed, size_t lines)
-{
-    struct phu_mono now = phu_sched_now(feed->sched);
-
-    if (feed->is_burial_failing)
-        phu_log_info(MODULE, "dead letters can be written again", "exporter=%s", feed->name);
-    feed->is_burial_failing = false;
-    feed->count.dead_lines += (int64_t)lines;
-    if (feed->was_dead_said && phu_mono_since(now, feed->dead_said) < DEAD_LETTER_SAID_NS)
-        return;
-    feed->was_dead_said = true;
-    feed->dead_said = now;
-    phu_log_warn(MODULE, "destination refused lines; they are in the dead-letter file",
-                 "exporter=%s lines=%zu total=%lld", feed->name, lines,
-                 (long long)feed->count.dead_lines);
-}
-
-static void burial_done(void *arg, int error)
-{
-    struct phu_feed_slot *slot = arg;
-    struct phu_feed *feed = slot->feed;
-
-    if (error == 0) {
-        say_buried(feed, slot->dead_lines);
-        acknowledge(slot);
-        return;
-    }
-    if (!feed->is_burial_failing)
-        phu_log_error(MODULE, "cannot write dead letters; their batch waits",
-                      "exporter=%s error=\"%s\"", feed->name, strerror(-error));
-    feed->is_burial_failing = true;
-    slot->state = PHU_FEED_SLOT_UNBURIED;
-    phu_timer_after(feed->sched, &feed->bury_again, BURY_AGAIN_NS);
-}
-
-static void start_burial(struct phu_feed_slot *slot)
-{
-    slot->state = PHU_FEED_SLOT_BURYING;
-    if (phu_append_write(slot->feed->dead_letters, slot->dead, slot->dead_length, burial_done,
-                         slot) < 0)
-        abort();
-}
-
-static void bury_again_fired(struct phu_timer *timer)
-{
-    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, bury_again);
-
-    for (int64_t i = 0; i < feed->conf.concurrency; i++) {
-        if (feed->slots[i].state == PHU_FEED_SLOT_UNBURIED)
-            start_burial(&feed->slots[i]);
-    }
 }
 
 /* -- Outcomes --------------------------------------------------------------------------------- */
@@ -200,7 +105,7 @@ static void handle_stored(struct phu_feed_slot *slot)
 /* The lines can be sent in no other way. */
 static void give_up_piece(struct phu_feed_slot *slot, const struct phu_outcome *outcome)
 {
-    bury(slot, outcome);
+    phu_burial_add(slot, outcome);
     slot->feed->fruitless += !slot->has_stored;
 }
 
@@ -271,9 +176,9 @@ static void request_done(void *arg, const struct phu_outcome *outcome)
     }
     if (slot->state == PHU_FEED_SLOT_READY && slot->split.count == 0) {
         if (slot->dead_length > 0)
-            start_burial(slot);
+            phu_burial_write(slot);
         else
-            acknowledge(slot);
+            phu_feed_acknowledge(slot);
     }
     phu_feed_wake(feed);
 }
@@ -503,22 +408,6 @@ static void wake_fired(struct phu_timer *timer)
 
 /* -- Opening and closing ---------------------------------------------------------------------- */
 
-static int open_dead_letters(struct phu_feed *feed, const char *dir)
-{
-    char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s/%s/refused.lp", dir, feed->name);
-
-    if (length < 0 || (size_t)length >= sizeof path)
-        return -ENAMETOOLONG;
-    return phu_append_new(feed->sched,
-                          &(struct phu_append_conf){.path = path,
-                                                    .max_bytes = feed->conf.dead_letter_bytes /
-                                                                 (DEAD_LETTER_KEEP + 1),
-                                                    .keep = DEAD_LETTER_KEEP,
-                                                    .mode = 0640},
-                          &feed->dead_letters);
-}
-
 static int open_exporter(struct phu_feed *feed, const struct phu_feed_env *env, const void *conf)
 {
     struct phu_exporter_env exporter_env = {.sched = env->sched,
@@ -537,7 +426,6 @@ static void init_feed(struct phu_feed *feed, const struct phu_feed_env *env)
     phu_pace_init(feed, env->seed);
     phu_timer_init(&feed->wake, wake_fired);
     phu_timer_init(&feed->age, age_fired);
-    phu_timer_init(&feed->bury_again, bury_again_fired);
     for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++)
         feed->slots[i].feed = feed;
 }
@@ -555,12 +443,12 @@ int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *co
     feed->conf = *conf;
     feed->exporter = exporter;
     init_feed(feed, env);
-    error = open_dead_letters(feed, env->dead_letter_dir);
+    error = phu_burial_open(feed, env->dead_letter_dir);
     if (error < 0)
         goto free_feed;
     error = open_exporter(feed, env, exporter_conf);
     if (error < 0)
-        goto free_dead_letters;
+        goto close_burial;
     error = phu_spool_reader_open(env->spool, feed->name, spool_ready, feed, &feed->reader);
     if (error < 0)
         goto close_exporter;
@@ -571,8 +459,8 @@ int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *co
 
 close_exporter:
     exporter->close(feed->self);
-free_dead_letters:
-    phu_append_free(feed->dead_letters);
+close_burial:
+    phu_burial_close(feed);
 free_feed:
     free(feed->name);
     free(feed);
@@ -586,9 +474,8 @@ void phu_feed_close(struct phu_feed *feed)
     phu_timer_cancel(feed->sched, &feed->wake);
     phu_timer_cancel(feed->sched, &feed->age);
     phu_pace_fini(feed);
-    phu_timer_cancel(feed->sched, &feed->bury_again);
     feed->exporter->close(feed->self);
-    phu_append_free(feed->dead_letters);
+    phu_burial_close(feed);
     for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++) {
         if (feed->slots[i].state != PHU_FEED_SLOT_FREE)
             return_span(&feed->slots[i]);
