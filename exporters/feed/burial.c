@@ -3,6 +3,7 @@
 
 #include "append.h"
 #include "internal.h"
+#include "lanes.h"
 
 #include "phusong/log.h"
 
@@ -78,7 +79,7 @@ static void burial_done(void *arg, int error)
 
     if (error == 0) {
         say_buried(feed, slot->dead_lines);
-        phu_feed_acknowledge(slot);
+        phu_lanes_acknowledge(slot);
         return;
     }
     if (!feed->is_burial_failing)

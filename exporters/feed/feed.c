@@ -4,19 +4,17 @@
  * reader and works on it until each line is stored or buried: usually that is one request; after a
  * refusal it is the pieces that split.h cuts. The span is acknowledged when its lines at fault, if
  * there are any, are on the disk (burial.h).
+ *
  * A span that failed before any of it was settled goes back to the spool, so that an outage costs
  * no memory and the next attempt may take fewer lines.
  *
- * When to send, and how much, is pace.h.
- *
- * Live data go first. After an outage longer than live_after the reader leaves what is behind to
- * its backfill lane; while live lines wait too, backfill gets its share of the bytes by `balance`,
- * and it never takes the last slot of several, so that a slow answer does not hold up live data.
+ * Which lines are next is lanes.h; when to send, and how much, is pace.h.
  */
 #include "feed.h"
 
 #include "burial.h"
 #include "internal.h"
+#include "lanes.h"
 #include "pace.h"
 
 #include "phusong/conf.h"
@@ -33,8 +31,6 @@
 
 /* Lines refused alone, of batches of which nothing was stored, until "it refuses everything". */
 #define FRUITLESS_MAX 16
-/* While lines wait for batch_age, the fill of the batch is looked at so many times. */
-#define AGE_LOOKS 4
 
 void phu_feed_wake(struct phu_feed *feed)
 {
@@ -56,38 +52,14 @@ const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text,
     return text;
 }
 
-static void free_slot(struct phu_feed_slot *slot)
-{
-    free(slot->dead);
-    *slot = (struct phu_feed_slot){.feed = slot->feed};
-}
-
-void phu_feed_acknowledge(struct phu_feed_slot *slot)
-{
-    phu_spool_reader_ack(slot->feed->reader, &slot->span);
-    free_slot(slot);
-    phu_feed_wake(slot->feed);
-}
-
 /* -- Outcomes --------------------------------------------------------------------------------- */
-
-static void return_span(struct phu_feed_slot *slot)
-{
-    struct phu_feed *feed = slot->feed;
-
-    feed->has_data[slot->span.lane] = true;
-    if (slot->span.lane == PHU_SPOOL_LIVE)
-        feed->is_live_due = true;
-    phu_spool_reader_return(feed->reader, &slot->span);
-    free_slot(slot);
-}
 
 /* The piece was neither taken nor refused. What has been found out about the rest is kept. */
 static void give_back(struct phu_feed_slot *slot)
 {
     phu_split_return(&slot->split, &slot->piece);
     if (!slot->is_settled && slot->refusals == 0)
-        return_span(slot);
+        phu_lanes_return(slot);
 }
 
 static void handle_stored(struct phu_feed_slot *slot)
@@ -178,174 +150,12 @@ static void request_done(void *arg, const struct phu_outcome *outcome)
         if (slot->dead_length > 0)
             phu_burial_write(slot);
         else
-            phu_feed_acknowledge(slot);
+            phu_lanes_acknowledge(slot);
     }
     phu_feed_wake(feed);
 }
 
 /* -- What to send next ------------------------------------------------------------------------ */
-
-uint64_t phu_feed_waiting_bytes(const struct phu_feed *feed)
-{
-    struct phu_spool_lag lag;
-    uint64_t taken = 0;
-
-    phu_spool_reader_lag(feed->reader, &lag);
-    for (int64_t i = 0; i < feed->conf.concurrency; i++) {
-        const struct phu_feed_slot *slot = &feed->slots[i];
-
-        if (slot->state != PHU_FEED_SLOT_FREE && slot->span.lane == PHU_SPOOL_LIVE)
-            taken += slot->span.length;
-    }
-    return lag.live_lines_bytes > taken ? lag.live_lines_bytes - taken : 0;
-}
-
-/* Whether what waits in the live lane is to be sent now: a batch's worth, or old enough. */
-static bool is_batch_due(const struct phu_feed *feed)
-{
-    int64_t waited = phu_mono_since(phu_sched_now(feed->sched), feed->age_began);
-
-    return waited >= feed->conf.batch_age_ns ||
-           phu_feed_waiting_bytes(feed) >= (uint64_t)feed->conf.batch_bytes;
-}
-
-static void look_at_age(struct phu_feed *feed)
-{
-    if (is_batch_due(feed)) {
-        phu_timer_cancel(feed->sched, &feed->age);
-        feed->is_live_due = true;
-    } else {
-        phu_timer_after(feed->sched, &feed->age, feed->conf.batch_age_ns / AGE_LOOKS);
-    }
-}
-
-static void age_fired(struct phu_timer *timer)
-{
-    struct phu_feed *feed = phu_container_of(timer, struct phu_feed, age);
-
-    look_at_age(feed);
-    if (feed->is_live_due)
-        phu_feed_wake(feed);
-}
-
-static void live_arrived(struct phu_feed *feed)
-{
-    feed->has_data[PHU_SPOOL_LIVE] = true;
-    if (feed->is_live_due || phu_timer_is_armed(&feed->age))
-        return;
-    feed->age_began = phu_sched_now(feed->sched);
-    look_at_age(feed);
-}
-
-static void spool_ready(void *arg)
-{
-    struct phu_feed *feed = arg;
-
-    feed->has_data[PHU_SPOOL_BACKFILL] = true;
-    live_arrived(feed);
-    phu_feed_wake(feed);
-}
-
-static void skip_to_live(struct phu_feed *feed)
-{
-    struct phu_spool_lag lag;
-    int error = phu_spool_reader_skip_to_live(feed->reader);
-
-    feed->wants_skip = false;
-    feed->was_skipped = true;
-    feed->skipped = phu_sched_now(feed->sched);
-    if (error < 0) {
-        phu_log_warn(MODULE, "cannot put live data first; sending in order",
-                     "exporter=%s error=\"%s\"", feed->name, strerror(-error));
-        return;
-    }
-    phu_spool_reader_lag(feed->reader, &lag);
-    feed->count.skips++;
-    feed->has_data[PHU_SPOOL_BACKFILL] = true;
-    phu_log_info(MODULE, "live data go first, the backlog beside them",
-                 "exporter=%s backlog_bytes=%llu", feed->name,
-                 (unsigned long long)lag.backfill_bytes);
-}
-
-/* Behind without an outage that this process saw: it was itself away, or the uplink is slower than
- * what is measured. More than the next few requests must wait, else there is nothing to gain. */
-static bool is_far_behind(const struct phu_feed *feed, const struct phu_span *span)
-{
-    int64_t after = feed->conf.live_after_ns;
-
-    if (phu_sched_wall(feed->sched).ns - span->oldest.ns <= after)
-        return false;
-    if (feed->was_skipped && phu_mono_since(phu_sched_now(feed->sched), feed->skipped) <= after)
-        return false;
-    return phu_feed_waiting_bytes(feed) >
-           (uint64_t)feed->conf.concurrency * (uint64_t)feed->conf.batch_bytes;
-}
-
-static bool backfill_may_have_slot(const struct phu_feed *feed)
-{
-    int64_t used = 0;
-
-    for (int64_t i = 0; i < feed->conf.concurrency; i++)
-        used += feed->slots[i].state != PHU_FEED_SLOT_FREE &&
-                feed->slots[i].span.lane == PHU_SPOOL_BACKFILL;
-    return feed->conf.concurrency == 1 ? used == 0 : used < feed->conf.concurrency - 1;
-}
-
-static bool take_from(struct phu_feed *feed, struct phu_feed_slot *slot, enum phu_spool_lane lane)
-{
-    int error = phu_spool_reader_next(feed->reader, lane, (size_t)feed->conf.batch_lines,
-                                      phu_pace_bytes(feed), &slot->span);
-
-    if (error < 0) {
-        feed->has_data[lane] = false;
-        if (lane == PHU_SPOOL_LIVE)
-            feed->is_live_due = false;
-        return false;
-    }
-    slot->state = PHU_FEED_SLOT_READY;
-    phu_split_init(&slot->split, slot->span.body, slot->span.length, slot->span.line_count);
-    return true;
-}
-
-static bool take_live(struct phu_feed *feed, struct phu_feed_slot *slot)
-{
-    double share = feed->conf.backfill_share;
-
-    if (!feed->has_data[PHU_SPOOL_LIVE] || !feed->is_live_due)
-        return false;
-    if (!take_from(feed, slot, PHU_SPOOL_LIVE))
-        return false;
-    if (is_far_behind(feed, &slot->span)) {
-        return_span(slot);
-        skip_to_live(feed);
-        return take_from(feed, slot, PHU_SPOOL_LIVE);
-    }
-    if (feed->has_data[PHU_SPOOL_BACKFILL])
-        feed->balance += (double)slot->span.length * share / (1 - share);
-    if (feed->balance > (double)feed->conf.batch_bytes / (1 - share))
-        feed->balance = (double)feed->conf.batch_bytes / (1 - share);
-    return true;
-}
-
-static bool take_backfill(struct phu_feed *feed, struct phu_feed_slot *slot)
-{
-    bool is_live_waiting = feed->has_data[PHU_SPOOL_LIVE] && feed->is_live_due;
-
-    if (!feed->has_data[PHU_SPOOL_BACKFILL] || !backfill_may_have_slot(feed))
-        return false;
-    if (!take_from(feed, slot, PHU_SPOOL_BACKFILL))
-        return false;
-    if (is_live_waiting)
-        feed->balance -= (double)slot->span.length;
-    return true;
-}
-
-static bool take_span(struct phu_feed *feed, struct phu_feed_slot *slot)
-{
-    if (feed->balance > 0 && take_backfill(feed, slot))
-        return true;
-    return take_live(feed, slot) || take_backfill(feed, slot);
-}
 
 static struct phu_feed_slot *find_slot(struct phu_feed *feed, enum phu_feed_slot_state state)
 {
@@ -365,7 +175,7 @@ static struct phu_feed_slot *next_slot(struct phu_feed *feed)
 
     if (begun && feed->fruitless < FRUITLESS_MAX)
         return begun;
-    if (free_one && take_span(feed, free_one))
+    if (free_one && phu_lanes_take(feed, free_one))
         return free_one;
     return begun;
 }
@@ -392,11 +202,7 @@ static void wake_fired(struct phu_timer *timer)
 {
     struct phu_feed *feed = phu_container_of(timer, struct phu_feed, wake);
 
-    if (feed->wants_skip)
-        skip_to_live(feed);
-    /* `ready` is not promised for the live lane while the backlog is being read. */
-    if (!feed->has_data[PHU_SPOOL_LIVE] && phu_feed_waiting_bytes(feed) > 0)
-        live_arrived(feed);
+    phu_lanes_look(feed);
     while (phu_pace_may_send(feed)) {
         struct phu_feed_slot *slot = next_slot(feed);
 
@@ -425,7 +231,7 @@ static void init_feed(struct phu_feed *feed, const struct phu_feed_env *env)
     feed->stats = env->stats;
     phu_pace_init(feed, env->seed);
     phu_timer_init(&feed->wake, wake_fired);
-    phu_timer_init(&feed->age, age_fired);
+    phu_lanes_init(feed);
     for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++)
         feed->slots[i].feed = feed;
 }
@@ -449,11 +255,11 @@ int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *co
     error = open_exporter(feed, env, exporter_conf);
     if (error < 0)
         goto close_burial;
-    error = phu_spool_reader_open(env->spool, feed->name, spool_ready, feed, &feed->reader);
+    error = phu_spool_reader_open(env->spool, feed->name, phu_lanes_ready, feed, &feed->reader);
     if (error < 0)
         goto close_exporter;
     phu_feed_add_stats(feed);
-    spool_ready(feed);
+    phu_lanes_ready(feed);
     *out = feed;
     return 0;
 
@@ -472,13 +278,13 @@ void phu_feed_close(struct phu_feed *feed)
     if (!feed)
         return;
     phu_timer_cancel(feed->sched, &feed->wake);
-    phu_timer_cancel(feed->sched, &feed->age);
+    phu_lanes_fini(feed);
     phu_pace_fini(feed);
     feed->exporter->close(feed->self);
     phu_burial_close(feed);
     for (size_t i = 0; i < PHU_FEED_SLOTS_MAX; i++) {
         if (feed->slots[i].state != PHU_FEED_SLOT_FREE)
-            return_span(&feed->slots[i]);
+            phu_lanes_return(&feed->slots[i]);
     }
     phu_spool_reader_close(feed->reader);
     phu_stats_remove_within(feed->stats, feed, sizeof *feed);

@@ -83,10 +83,6 @@ struct phu_feed {
 void phu_feed_wake(struct phu_feed *feed);
 /* The destination's words, fit for quotes on one line of a log or a heading; returns `text`. */
 const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text, size_t size);
-/* Every line of the slot's span is stored or buried: tells the spool, and frees the slot. */
-void phu_feed_acknowledge(struct phu_feed_slot *slot);
-/* Bytes of live lines that are durable and in no slot. */
-uint64_t phu_feed_waiting_bytes(const struct phu_feed *feed);
 
 void phu_feed_add_stats(struct phu_feed *feed);
 /* Counts a request that ended with `status`; 0: without an answer. */

@@ -1,7 +1,7 @@
 /* What a feed says about itself: one row per number, all labelled exporter="NAME". */
-#include "internal.h"
-
 #include "append.h"
+#include "internal.h"
+#include "lanes.h"
 
 #include "phusong/stats.h"
 
