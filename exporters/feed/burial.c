@@ -4,6 +4,7 @@
 #include "append.h"
 #include "internal.h"
 #include "lanes.h"
+#include "outcome.h"
 
 #include "phusong/log.h"
 

@@ -13,6 +13,8 @@
 #define PHU_FEED_SLOTS_MAX 16
 #define PHU_FEED_CODES_MAX 24
 #define PHU_FEED_REASON_MAX 400
+/* Lines refused alone, of batches of which nothing was stored, until "it refuses everything". */
+#define PHU_FEED_FRUITLESS_MAX 16
 
 enum phu_feed_slot_state {
     PHU_FEED_SLOT_FREE,
@@ -81,8 +83,6 @@ struct phu_feed {
 
 /* Looks for something to send, soon: from the loop, not from here. */
 void phu_feed_wake(struct phu_feed *feed);
-/* The destination's words, fit for quotes on one line of a log or a heading; returns `text`. */
-const char *phu_feed_quote_reason(const struct phu_outcome *outcome, char *text, size_t size);
 
 void phu_feed_add_stats(struct phu_feed *feed);
 /* Counts a request that ended with `status`; 0: without an answer. */

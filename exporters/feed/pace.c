@@ -2,6 +2,7 @@
 #include "pace.h"
 
 #include "internal.h"
+#include "outcome.h"
 
 #include "phusong/log.h"
 
