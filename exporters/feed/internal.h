@@ -65,20 +65,36 @@ struct phu_feed {
     const struct phu_exporter *exporter;
     void *self;
     struct phu_spool_reader *reader;
-    struct phu_append *dead_letters;
-    struct phu_timer wake, age, retry, bury_again;
-    struct phu_backoff backoff;
-    enum phu_feed_state state;
-    struct phu_mono not_up_since, age_began, retry_due, skipped, ceiling_set, dead_said;
-    bool was_skipped, wants_skip, is_probe_due, is_outage_said, was_dead_said, is_burial_failing;
-    bool has_data[2]; /* by lane; false: empty until `ready` */
-    bool is_live_due; /* what is in the live lane has waited long enough */
-    double balance;   /* bytes that backfill may send beside live data */
-    size_t limit_bytes;
-    size_t ceiling_bytes; /* 0 when nothing was too large */
-    unsigned fruitless;   /* lines refused alone, of spans of which nothing was stored */
+    struct phu_timer wake;
     struct phu_feed_count count;
     struct phu_feed_slot slots[PHU_FEED_SLOTS_MAX];
+
+    /* pace.c */
+    enum phu_feed_state state;
+    struct phu_backoff backoff;
+    struct phu_timer retry;
+    struct phu_mono retry_due, not_up_since, ceiling_set;
+    bool is_probe_due, is_outage_said;
+    size_t limit_bytes;
+    size_t ceiling_bytes; /* 0 when nothing was too large */
+
+    /* lanes.c */
+    struct phu_timer age;
+    struct phu_mono age_began, skipped;
+    bool has_data[2]; /* by lane; false: empty until `ready` */
+    bool is_live_due; /* what is in the live lane has waited long enough */
+    bool wants_skip;  /* set by pace.c after a long outage */
+    bool was_skipped;
+    double balance; /* bytes that backfill may send beside live data */
+
+    /* outcome.c */
+    unsigned fruitless; /* lines refused alone, of spans of which nothing was stored */
+
+    /* burial.c */
+    struct phu_append *dead_letters;
+    struct phu_timer bury_again;
+    struct phu_mono dead_said;
+    bool was_dead_said, is_burial_failing;
 };
 
 /* Looks for something to send, soon: from the loop, not from here. */
