@@ -3,21 +3,17 @@
  *   wait for a place -> read the credential -> resolve the name -> (version 3: who are you?)
  *   -> walk the interfaces -> report
  *
- * What lasts from poll to poll is small: the user at the device's engine, habits, and the baselines
- * of its interfaces. Everything a poll needs besides is a `work`, of which there are as many as
- * polls in flight. A poll ends in exactly one verdict, at the latest at its deadline, and what was
- * read until then is kept.
+ * A poll ends in exactly one verdict, at the latest at its deadline, and what was read until then
+ * is kept.
  *
  * Version 3: an engine that was known and no longer answers may have been swapped or re-flashed,
  * and net-snmp drops its reports unseen. So after a timeout the engine is forgotten and asked for
  * again, once in a poll. A device that says who it is but not a word more has other secrets than
  * ours.
  */
-#include "snmp.h"
+#include "device.h"
 
-#include "interfaces.h"
-#include "session.h"
-#include "usm.h"
+#include "place.h"
 
 #include "phusong/log.h"
 #include "phusong/resolve.h"
@@ -33,160 +29,7 @@
 /* After so many polls a device is asked afresh for what it lacked. */
 #define HABITS_POLLS 100
 
-/* More rows than this and their memory is not kept for the next poll. */
-#define SPARE_ROWS_MAX 1024
-
-struct phu_snmp_work {
-    struct phu_snmp_work *next; /* among the spare ones */
-    struct phu_session *session;
-    struct phu_session_counts counts; /* of sessions already closed */
-    struct phu_walk walk;
-    struct phu_ifmib ifmib;
-    struct phu_resolve *resolve;
-    struct sockaddr_storage address;
-    bool is_discovering, has_discovered;
-    bool is_other; /* another engine than before: a swapped or re-flashed device */
-    unsigned answers, varbinds;
-    int64_t first_response_ns;
-};
-
-struct phu_snmp_device {
-    struct phu_snmp *snmp;
-    struct phu_check_spec spec;
-    struct phu_snmp_check_options options;
-    struct phu_snmp_device *next_waiting;
-    struct phu_snmp_work *work; /* while polling */
-    struct phu_timer timer;     /* deadline */
-    struct phu_mono started;
-    bool is_waiting;
-    struct phu_secret *secret;
-    struct phu_usm_user *user;         /* NULL until the engine is known */
-    bool has_answered_user;            /* this user has been accepted */
-    uint8_t engine[PHU_ENGINE_ID_MAX]; /* the last that accepted a user */
-    uint8_t engine_length;
-    enum phu_result last_result;
-    unsigned polls_since_habits, repetitions;
-    struct phu_ifmib_habits habits;
-    struct phu_uptime uptime;
-    struct phu_interfaces interfaces;
-};
-
-static void begin(struct phu_snmp_device *device);
 static void finish(struct phu_snmp_device *device, enum phu_result result, const char *why);
-
-/* -- Work ------------------------------------------------------------------------------------ */
-
-static struct phu_snmp_work *take_work(struct phu_snmp *snmp)
-{
-    struct phu_snmp_work *work = snmp->spare;
-
-    if (work) {
-        struct phu_ifmib ifmib = work->ifmib;
-
-        snmp->spare = work->next;
-        *work = (struct phu_snmp_work){.ifmib = ifmib};
-    } else {
-        work = calloc(1, sizeof *work);
-        if (!work)
-            abort();
-    }
-    phu_ifmib_reset(&work->ifmib, (size_t)snmp->options->max_interfaces);
-    snmp->in_flight++;
-    return work;
-}
-
-static void end_session(struct phu_snmp_device *device)
-{
-    struct phu_snmp_work *work = device->work;
-    const struct phu_session_counts *counts;
-
-    if (!work->session)
-        return;
-    counts = phu_session_counts(work->session);
-    work->counts.sent += counts->sent;
-    work->counts.timeouts += counts->timeouts;
-    work->counts.ignored += counts->ignored;
-    phu_session_close(work->session);
-    work->session = NULL;
-    if (device->user)
-        phu_usm_delist(device->user);
-}
-
-static void give_work(struct phu_snmp_device *device)
-{
-    struct phu_snmp_work *work = device->work;
-    struct phu_snmp *snmp = device->snmp;
-
-    if (!work)
-        return;
-    end_session(device);
-    phu_resolve_cancel(work->resolve);
-    if (work->ifmib.row_capacity > SPARE_ROWS_MAX)
-        phu_ifmib_fini(&work->ifmib);
-    device->work = NULL;
-    work->next = snmp->spare;
-    snmp->spare = work;
-    snmp->in_flight--;
-}
-
-void phu_snmp_work_free_spare(struct phu_snmp *snmp)
-{
-    while (snmp->spare) {
-        struct phu_snmp_work *work = snmp->spare;
-
-        snmp->spare = work->next;
-        phu_ifmib_fini(&work->ifmib);
-        free(work);
-    }
-}
-
-/* -- Waiting for a place --------------------------------------------------------------------- */
-
-static void enqueue(struct phu_snmp_device *device)
-{
-    struct phu_snmp *snmp = device->snmp;
-
-    device->is_waiting = true;
-    device->next_waiting = NULL;
-    *snmp->last_waiting = device;
-    snmp->last_waiting = &device->next_waiting;
-    snmp->waiting++;
-}
-
-static void dequeue(struct phu_snmp_device *device)
-{
-    struct phu_snmp *snmp = device->snmp;
-    struct phu_snmp_device **link = &snmp->first_waiting;
-
-    if (!device->is_waiting)
-        return;
-    while (*link != device)
-        link = &(*link)->next_waiting;
-    *link = device->next_waiting;
-    if (!*link)
-        snmp->last_waiting = link;
-    device->is_waiting = false;
-    snmp->waiting--;
-}
-
-/* Later, or a row of devices that fail at once would recurse through each other. */
-static void begin_next(struct phu_snmp *snmp)
-{
-    if (snmp->first_waiting)
-        phu_timer_after(snmp->env.sched, &snmp->free_place, 0);
-}
-
-void phu_snmp_begin_waiting(struct phu_timer *timer)
-{
-    struct phu_snmp *snmp = phu_container_of(timer, struct phu_snmp, free_place);
-
-    while (snmp->first_waiting && snmp->in_flight < snmp->options->concurrency) {
-        struct phu_snmp_device *device = snmp->first_waiting;
-
-        dequeue(device);
-        begin(device);
-    }
-}
 
 /* -- Reporting ------------------------------------------------------------------------------- */
 
@@ -322,7 +165,7 @@ static void put_verdict(struct phu_snmp_device *device, const struct phu_observa
         add(values, &count, PHU_SNMP_INTERFACES, (int64_t)device->interfaces.active_count);
     observation.values = values;
     observation.value_count = count;
-    give_work(device);
+    phu_snmp_work_give(device);
     phu_sink_put(device->snmp->env.sink, &observation);
 }
 
@@ -380,7 +223,7 @@ static void finish(struct phu_snmp_device *device, enum phu_result result, const
 
     phu_timer_cancel(snmp->env.sched, &device->timer);
     if (work) {
-        end_session(device);
+        phu_snmp_hang_up(device);
         if (work->answers) {
             uptime = judge_uptime(device);
             put_rows(device, result == PHU_RESULT_OK, uptime);
@@ -394,7 +237,7 @@ static void finish(struct phu_snmp_device *device, enum phu_result result, const
     verdict.completed = phu_sched_now(snmp->env.sched);
     log_change(device, verdict.result, why);
     put_verdict(device, &verdict, uptime == PHU_UPTIME_RESTARTED);
-    begin_next(snmp);
+    phu_snmp_begin_next(snmp);
 }
 
 /* -- Walking --------------------------------------------------------------------------------- */
@@ -423,6 +266,23 @@ static int start_session(struct phu_snmp_device *device)
     if (error && device->user)
         phu_usm_delist(device->user);
     return error;
+}
+
+void phu_snmp_hang_up(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    const struct phu_session_counts *counts;
+
+    if (!work->session)
+        return;
+    counts = phu_session_counts(work->session);
+    work->counts.sent += counts->sent;
+    work->counts.timeouts += counts->timeouts;
+    work->counts.ignored += counts->ignored;
+    phu_session_close(work->session);
+    work->session = NULL;
+    if (device->user)
+        phu_usm_delist(device->user);
 }
 
 /* After a whole walk a little more is asked for at once, until no limit of our own is left. */
@@ -512,7 +372,7 @@ static void converse(struct phu_snmp_device *device)
 
 static void forget_engine(struct phu_snmp_device *device)
 {
-    end_session(device);
+    phu_snmp_hang_up(device);
     phu_usm_drop(device->snmp->usm, device->user);
     device->user = NULL;
     device->has_answered_user = false;
@@ -532,7 +392,7 @@ static void discovered(struct phu_snmp_device *device)
 
     memcpy(engine, told_engine, length);
     device->work->has_discovered = true;
-    end_session(device);
+    phu_snmp_hang_up(device);
     if (length == 0)
         finish(device, PHU_RESULT_MISMATCH, "it answers version 3 without an engine ID");
     else if (phu_usm_take(device->snmp->usm, engine, length, device->secret, device->spec.id,
@@ -774,11 +634,11 @@ static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
     return phu_secrets_take(&device->snmp->secrets, credential, &device->secret, why, size) == 0;
 }
 
-static void begin(struct phu_snmp_device *device)
+void phu_snmp_device_begin(struct phu_snmp_device *device)
 {
     char why[256];
 
-    device->work = take_work(device->snmp);
+    device->work = phu_snmp_work_take(device->snmp);
     if (!has_secret(device, why, sizeof why))
         finish(device, PHU_RESULT_NOPERM, why);
     else
@@ -790,16 +650,16 @@ static void on_deadline(struct phu_timer *timer)
     struct phu_snmp_device *device = phu_container_of(timer, struct phu_snmp_device, timer);
 
     if (device->is_waiting) {
-        dequeue(device);
+        phu_snmp_queue_drop(device);
         finish(device, PHU_RESULT_SKIPPED, "no place was free; raise concurrency or the interval");
         return;
     }
     if (!device->work) { /* the poll was only just asked for */
         phu_timer_after(device->snmp->env.sched, &device->timer, device->spec.timeout_ns);
         if (device->snmp->in_flight < device->snmp->options->concurrency)
-            begin(device);
+            phu_snmp_device_begin(device);
         else
-            enqueue(device);
+            phu_snmp_queue_put(device);
         return;
     }
     /* A changed engine ID looks like silence: next time, begin by asking for it. */
@@ -829,13 +689,13 @@ void phu_snmp_device_free(struct phu_snmp_device *device)
     struct phu_snmp *snmp = device->snmp;
 
     phu_timer_cancel(snmp->env.sched, &device->timer);
-    dequeue(device);
-    give_work(device);
+    phu_snmp_queue_drop(device);
+    phu_snmp_work_give(device);
     phu_usm_drop(snmp->usm, device->user);
     phu_secrets_drop(&snmp->secrets, device->secret);
     phu_interfaces_fini(&device->interfaces);
     free(device);
-    begin_next(snmp);
+    phu_snmp_begin_next(snmp);
 }
 
 void phu_snmp_device_poll(struct phu_snmp_device *device)

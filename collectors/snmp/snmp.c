@@ -7,6 +7,7 @@
  */
 #include "snmp.h"
 
+#include "place.h"
 #include "session.h"
 #include "usm.h"
 

@@ -1,4 +1,4 @@
-/* What the files of the collector share: its options, its metrics, and a device. */
+/* What the files of the collector share: its options, its metrics, and itself. */
 #pragma once
 
 #include "ifmib.h"
@@ -69,5 +69,3 @@ struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
                                             const struct phu_check_spec *spec);
 void phu_snmp_device_free(struct phu_snmp_device *device);
 void phu_snmp_device_poll(struct phu_snmp_device *device);
-void phu_snmp_begin_waiting(struct phu_timer *timer);
-void phu_snmp_work_free_spare(struct phu_snmp *snmp);

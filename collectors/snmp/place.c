@@ -1,0 +1,104 @@
+/* See place.h. */
+#include "place.h"
+
+#include "device.h"
+
+#include "phusong/resolve.h"
+#include "phusong/sched.h"
+
+#include <stdlib.h>
+
+/* More rows than this and their memory is not kept for the next poll. */
+#define SPARE_ROWS_MAX 1024
+
+struct phu_snmp_work *phu_snmp_work_take(struct phu_snmp *snmp)
+{
+    struct phu_snmp_work *work = snmp->spare;
+
+    if (work) {
+        struct phu_ifmib ifmib = work->ifmib;
+
+        snmp->spare = work->next;
+        *work = (struct phu_snmp_work){.ifmib = ifmib};
+    } else {
+        work = calloc(1, sizeof *work);
+        if (!work)
+            abort();
+    }
+    phu_ifmib_reset(&work->ifmib, (size_t)snmp->options->max_interfaces);
+    snmp->in_flight++;
+    return work;
+}
+
+void phu_snmp_work_give(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    struct phu_snmp *snmp = device->snmp;
+
+    if (!work)
+        return;
+    phu_snmp_hang_up(device);
+    phu_resolve_cancel(work->resolve);
+    if (work->ifmib.row_capacity > SPARE_ROWS_MAX)
+        phu_ifmib_fini(&work->ifmib);
+    device->work = NULL;
+    work->next = snmp->spare;
+    snmp->spare = work;
+    snmp->in_flight--;
+}
+
+void phu_snmp_work_free_spare(struct phu_snmp *snmp)
+{
+    while (snmp->spare) {
+        struct phu_snmp_work *work = snmp->spare;
+
+        snmp->spare = work->next;
+        phu_ifmib_fini(&work->ifmib);
+        free(work);
+    }
+}
+
+void phu_snmp_queue_put(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+
+    device->is_waiting = true;
+    device->next_waiting = NULL;
+    *snmp->last_waiting = device;
+    snmp->last_waiting = &device->next_waiting;
+    snmp->waiting++;
+}
+
+void phu_snmp_queue_drop(struct phu_snmp_device *device)
+{
+    struct phu_snmp *snmp = device->snmp;
+    struct phu_snmp_device **link = &snmp->first_waiting;
+
+    if (!device->is_waiting)
+        return;
+    while (*link != device)
+        link = &(*link)->next_waiting;
+    *link = device->next_waiting;
+    if (!*link)
+        snmp->last_waiting = link;
+    device->is_waiting = false;
+    snmp->waiting--;
+}
+
+void phu_snmp_begin_next(struct phu_snmp *snmp)
+{
+    if (snmp->first_waiting)
+        phu_timer_after(snmp->env.sched, &snmp->free_place, 0);
+}
+
+void phu_snmp_begin_waiting(struct phu_timer *timer)
+{
+    struct phu_snmp *snmp = phu_container_of(timer, struct phu_snmp, free_place);
+
+    while (snmp->first_waiting && snmp->in_flight < snmp->options->concurrency) {
+        struct phu_snmp_device *device = snmp->first_waiting;
+
+        phu_snmp_queue_drop(device);
+        phu_snmp_device_begin(device);
+    }
+}

@@ -1,0 +1,25 @@
+/* The places for polls, as many as `concurrency`: the work that a poll in flight needs, used again
+ * from poll to poll, and the queue of devices for which no place is free.
+ */
+#pragma once
+
+struct phu_snmp;
+struct phu_snmp_device;
+struct phu_snmp_work;
+struct phu_timer;
+
+/* A place and an empty work for it. */
+struct phu_snmp_work *phu_snmp_work_take(struct phu_snmp *snmp);
+/* The device's poll is over or dropped: hangs up and gives its place back. Harmless without one. */
+void phu_snmp_work_give(struct phu_snmp_device *device);
+void phu_snmp_work_free_spare(struct phu_snmp *snmp);
+
+void phu_snmp_queue_put(struct phu_snmp_device *device);
+/* Harmless when it does not wait. */
+void phu_snmp_queue_drop(struct phu_snmp_device *device);
+
+/* Lets a waiting device begin, from the loop: a row of devices that fail at once would otherwise
+ * recurse through each other. */
+void phu_snmp_begin_next(struct phu_snmp *snmp);
+/* The timer free_place of struct phu_snmp: begins as many as there are places for. */
+void phu_snmp_begin_waiting(struct phu_timer *timer);
