@@ -1,4 +1,5 @@
-/* A device and a poll of it, as the files that carry a poll out share them.
+/* A device and a poll of it, as the files that carry a poll out share them: place.c, device.c,
+ * conversation.c and report.c.
  *
  * What lasts from poll to poll is small: the user at the device's engine, habits, and the baselines
  * of its interfaces. Everything a poll needs besides is a `work`, of which there are as many as
@@ -57,5 +58,3 @@ struct phu_snmp_device {
 
 /* A place has become free for it: the poll begins. */
 void phu_snmp_device_begin(struct phu_snmp_device *device);
-/* Closes the session of the poll, if there is one, and adds up what it has counted. */
-void phu_snmp_hang_up(struct phu_snmp_device *device);

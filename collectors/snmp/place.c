@@ -1,6 +1,7 @@
 /* See place.h. */
 #include "place.h"
 
+#include "conversation.h"
 #include "device.h"
 
 #include "phusong/resolve.h"

@@ -1,6 +1,7 @@
 /* See report.h. */
 #include "report.h"
 
+#include "conversation.h"
 #include "device.h"
 #include "place.h"
 

@@ -1,5 +1,5 @@
 /* The collector snmp: interfaces of devices over SNMP versions 1, 2c and 3. This file is what the
- * agent sees, options, metrics and life; device.c is what happens in a poll.
+ * agent sees, options, metrics and life; device.c says what a poll goes through, and where.
  *
  * From the wire up: session.c talks to one device, walk.c decides what to ask for next, ifmib.c
  * gives answers their meaning, counter.c and interfaces.c turn readings into deltas. usm.c and
