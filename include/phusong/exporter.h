@@ -2,7 +2,7 @@
  * phu_exporters[].
  *
  * An exporter that sends is given a batch at its cursor, sends it, and reports the outcome once;
- * the feed (exporters/feed.c) does all that is the same for every destination: choosing live data
+ * the feed (exporters/feed/) does all that is the same for every destination: choosing live data
  * or backfill, back-off with full jitter, halving on 413, bisecting a refused batch down to the
  * lines at fault and writing those to the dead-letter file, holding on 401/403, moving the cursor.
  * It never sees a collector and never frees a batch.
