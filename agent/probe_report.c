@@ -20,7 +20,7 @@ static const char *words(enum phu_result result)
     case PHU_RESULT_DNS:
         return "the name does not resolve";
     case PHU_RESULT_TLS:
-        return "TLS handshake or certificate failed";
+        return "TLS handshake or certificate failed; -v says why";
     case PHU_RESULT_MISMATCH:
         return "answered, but not as expected";
     case PHU_RESULT_AUTH:
@@ -143,13 +143,16 @@ static void print_line(const struct phu_probe_target *target, int width, FILE *o
 
 static void print_value(const struct phu_metric *metric, const struct phu_probe_sum *sum, FILE *out)
 {
+    const char *unit = strcmp(metric->unit, "1") == 0 ? "" : metric->unit;
+
     fprintf(out, "    %-28s", metric->name);
     if (metric->kind == PHU_METRIC_COUNT)
         fprintf(out, " %.15g", sum->sum);
     else if (sum->count == 1)
-        fprintf(out, " %.15g %s", sum->last, metric->unit);
+        fprintf(out, " %.15g%s%s", sum->last, *unit ? " " : "", unit);
     else
-        fprintf(out, " %.15g %s (%.6g to %.6g)", sum->last, metric->unit, sum->min, sum->max);
+        fprintf(out, " %.15g%s%s (%.6g to %.6g)", sum->last, *unit ? " " : "", unit, sum->min,
+                sum->max);
     fputc('\n', out);
 }
 

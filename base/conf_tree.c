@@ -510,7 +510,8 @@ struct phu_conf_node *phu_conf_tree_read_file(struct phu_conf_tree *tree, const 
         phu_diags_add(diags, file, 0, 0, "larger than 1 MiB; split it with include:");
         tree->is_broken = true;
     } else if (result < 0) {
-        phu_diags_add(diags, file, 0, 0, "cannot be read: %s", strerror(-result));
+        phu_diags_add(diags, file, 0, 0, "cannot be read: %s%s", strerror(-result),
+                      result == -ENOENT ? "; phusong config default prints one to start from" : "");
         tree->is_broken = true;
     } else {
         root = phu_conf_tree_read(tree, file, text, length, diags);
