@@ -149,7 +149,7 @@ def test_a_bad_file_changes_nothing_and_says_so(node):
     node.config.write_text(good.replace("timeout: 500ms", "timeuot: 500ms"))
     node.reload()
     node.wait_metric("phusong_config_reload_failed", 1)
-    assert 'did you mean "timeout"?' in node.process.output()
+    assert "did you mean 'timeout'?\"" in node.process.output()
     assert node.metric("phusong_checks") == 40
     node.config.write_text(good)
     node.reload()
