@@ -346,6 +346,13 @@ void phu_line_int(struct phu_line *line, const char *name, int64_t value)
     append_int_value(line, value);
 }
 
+void phu_line_int_plain(struct phu_line *line, const char *name, size_t length, int64_t value)
+{
+    append_char(line, line->field_count++ ? ',' : ' ');
+    append(line, name, length);
+    append_int_value(line, value);
+}
+
 void phu_line_float(struct phu_line *line, const char *name, double value)
 {
     if (!isfinite(value))

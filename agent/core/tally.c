@@ -287,7 +287,7 @@ static void write_states(const struct phu_state_track *track, struct phu_line *l
             phu_line_int(line, names[state], track->ms[state]);
     }
     if (track->good_ms)
-        phu_line_int(line, "good_ms", track->good_ms);
+        phu_line_int_literal(line, "good_ms", track->good_ms);
 }
 
 static const char *primary_measurement(const struct phu_tally *tally)
@@ -310,11 +310,11 @@ static void write_primary(const struct phu_tally *tally, struct phu_tally_writer
     struct phu_line line;
 
     begin_line(&line, writer, tally, primary_measurement(tally), false);
-    phu_line_int(&line, "sent", tally->sent);
-    phu_line_int(&line, "lost", tally->lost);
+    phu_line_int_literal(&line, "sent", tally->sent);
+    phu_line_int_literal(&line, "lost", tally->lost);
     phu_trips_write(&tally->primary->trips, &line);
     write_states(&tally->primary->track, &line);
-    phu_line_int(&line, "span_ms", span_ms);
+    phu_line_int_literal(&line, "span_ms", span_ms);
     for (size_t group = 0; tally->blocks && group < phu_window_group_count(tally->plan); group++) {
         if (is_in_primary(tally, group))
             phu_window_write(tally->plan, tally->blocks, group, &line);
@@ -332,8 +332,8 @@ static void write_own(const struct phu_tally *tally, struct phu_tally_writer *wr
             continue;
         begin_line(&line, writer, tally, phu_window_measurement(tally->plan, group), true);
         if (group == 0 && !tally->primary && tally->sent) {
-            phu_line_int(&line, "sent", tally->sent);
-            phu_line_int(&line, "lost", tally->lost);
+            phu_line_int_literal(&line, "sent", tally->sent);
+            phu_line_int_literal(&line, "lost", tally->lost);
         }
         phu_window_write(tally->plan, tally->blocks, group, &line);
         end_line(&line, writer, stamp);

@@ -64,15 +64,15 @@ static void write_sketch(const struct phu_sketch *sketch, const char *name, stru
 void phu_trips_write(const struct phu_trips *trips, struct phu_line *line)
 {
     if (trips->count) {
-        phu_line_int(line, "rtt_sum_us", trips->sum_us);
-        phu_line_int(line, "rtt_count", trips->count);
-        phu_line_int(line, "rtt_min_us", trips->min_us);
-        phu_line_int(line, "rtt_max_us", trips->max_us);
+        phu_line_int_literal(line, "rtt_sum_us", trips->sum_us);
+        phu_line_int_literal(line, "rtt_count", trips->count);
+        phu_line_int_literal(line, "rtt_min_us", trips->min_us);
+        phu_line_int_literal(line, "rtt_max_us", trips->max_us);
         write_sketch(&trips->sketch, "rtt_b", line);
     }
     if (trips->jitter_count) {
-        phu_line_int(line, "jitter_sum_us", trips->jitter_sum_us);
-        phu_line_int(line, "jitter_count", trips->jitter_count);
+        phu_line_int_literal(line, "jitter_sum_us", trips->jitter_sum_us);
+        phu_line_int_literal(line, "jitter_count", trips->jitter_count);
     }
 }
 

@@ -34,6 +34,11 @@ void phu_line_tag(struct phu_line *line, const char *name, const char *value);
 /* Tags that are escaped already: ",hamlet=bn-0412,operator=vnpt". */
 void phu_line_ready(struct phu_line *line, const char *tags, size_t length);
 void phu_line_int(struct phu_line *line, const char *name, int64_t value);
+/* The same for a name that is a literal of letters, digits and underscores: there is nothing to
+ * escape and its length is known. Half of the cost of a point is its names. */
+#define phu_line_int_literal(line, name, value)                                                    \
+    phu_line_int_plain((line), "" name "", sizeof(name) - 1, (value))
+void phu_line_int_plain(struct phu_line *line, const char *name, size_t length, int64_t value);
 void phu_line_float(struct phu_line *line, const char *name, double value);
 void phu_line_bool(struct phu_line *line, const char *name, bool value);
 void phu_line_string(struct phu_line *line, const char *name, const char *value);

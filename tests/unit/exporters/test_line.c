@@ -31,7 +31,7 @@ static void a_whole_line_reads_as_expected(void **state)
     phu_line_tag(&line, "hamlet", "bn-0412");
     phu_line_tag(&line, "operator", "");
     phu_line_ready(&line, ",technology=4g", 14);
-    phu_line_int(&line, "sent", 6);
+    phu_line_int_literal(&line, "sent", 6);
     phu_line_float(&line, "rsrp", -97.5);
     phu_line_bool(&line, "roaming", false);
     phu_line_string(&line, "cell", "a \"b\" \\c");
