@@ -368,7 +368,10 @@ static int run_once(struct agent *agent)
     phu_checks_run_once(agent->checks, ONCE_PER_SECOND, drained, agent);
     phu_loop_run(agent->sched);
     phu_monitor_flush(agent->monitor);
-    fflush(stdout);
+    if (fflush(stdout) || ferror(stdout)) {
+        phu_log_error("agent", "not every point could be printed", "%s", "to=\"standard output\"");
+        return -EIO;
+    }
     return refused ? -EIO : 0;
 }
 

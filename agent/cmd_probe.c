@@ -549,8 +549,11 @@ static int report(struct phu_probe *probe)
             putchar('\n');
         phu_probe_print_table(probe, stdout);
     }
-    fflush(stdout);
     phu_probe_print_missing(probe, stderr);
+    if (fflush(stdout) || ferror(stdout)) {
+        complain("the result could not be printed to standard output");
+        return PHU_EXIT_SYSTEM;
+    }
     return phu_probe_exit_code(probe);
 }
 

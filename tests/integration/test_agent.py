@@ -100,6 +100,14 @@ def test_once_prints_a_point_for_each_endpoint_and_keeps_nothing(node, phusong):
     assert not (node.folder / "out.lp").exists()
 
 
+def test_once_says_when_its_output_is_lost(node, phusong):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([phusong, "agent", "-c", node.config, "--once"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 4
+    assert "not every point could be printed" in done.stderr
+
+
 def test_a_stop_accounts_for_every_probe(node, phusong):
     node.start()
     stores.wait_until(lambda: node.metric("phusong_icmp_sent_total") > 100, 20, "some probes")

@@ -85,6 +85,14 @@ def check_messages():
                f"{command}: a wrong option is reported as: {result.stderr}")
 
 
+def check_full_output():
+    for arguments in (["catalog"], ["config", "default"], ["probe", "tcp:1", "-c", "1", "127.0.0.1"]):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            code = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=20).returncode
+        expect(code == 4, f"{' '.join(arguments)} into a full disk exits with {code}")
+
+
 def check_pages(texts):
     manual = read(f"{SOURCE}/docs/man/phusong.1")
     for command in COMMANDS:
@@ -102,6 +110,7 @@ def main():
     check_version()
     check_completion(texts)
     check_messages()
+    check_full_output()
     check_pages(texts)
     for failure in failures:
         print(failure, file=sys.stderr)
