@@ -199,7 +199,7 @@ def test_readiness_and_watchdog_are_told_to_systemd(node, child_env):
 
 # -- Isolation ----------------------------------------------------------------------------------
 
-SILENT, TOTAL, INTERVAL_S = 300, 1000, 2
+TOTAL, INTERVAL_S = 1000, 5
 
 
 def phases(district, since_ns):
@@ -216,13 +216,13 @@ def test_300_silent_neighbours_move_nobody(district, agent, tmp_path):
     make_inventory.make(node.folder / "inventory", TOTAL, network="10.91.0.0/16",
                         checks="icmp tcp:443 http")
     node.start()
-    time.sleep(4 * INTERVAL_S)
+    time.sleep(3 * INTERVAL_S)
     healthy = phases(district, 0)
     assert len(healthy) == TOTAL
     district("down", "10.91.0.0/24")
     district("down", "10.91.1.0/27")
     cut = time.time_ns()
-    time.sleep(5 * INTERVAL_S)
+    time.sleep(4 * INTERVAL_S)
     beside = phases(district, cut + INTERVAL_S * 10**9)
     late = node.metric('phusong_slots_missed_total{reason="late"}')
     node.stop()
