@@ -378,7 +378,8 @@ void phu_line_string(struct phu_line *line, const char *name, const char *value)
 
 void phu_line_bucket(struct phu_line *line, const char *name, int index, int64_t value)
 {
-    append_field_name(line, name);
+    append_char(line, line->field_count++ ? ',' : ' ');
+    append(line, name, strlen(name));
     append_int(line, index);
     append_int_value(line, value);
 }

@@ -42,7 +42,7 @@ void phu_line_int_plain(struct phu_line *line, const char *name, size_t length, 
 void phu_line_float(struct phu_line *line, const char *name, double value);
 void phu_line_bool(struct phu_line *line, const char *name, bool value);
 void phu_line_string(struct phu_line *line, const char *name, const char *value);
-/* "NAME<index>=VALUEi", for histogram buckets. */
+/* "NAME<index>=VALUEi", for histogram buckets; the name is of letters, digits and underscores. */
 void phu_line_bucket(struct phu_line *line, const char *name, int index, int64_t value);
 /* The length including the final newline; -ENOBUFS when the buffer was too small, -ENODATA when
  * there was no field. */
