@@ -18,6 +18,7 @@
 #include "phusong/log.h"
 #include "phusong/name.h"
 #include "phusong/resolve.h"
+#include "phusong/route.h"
 #include "phusong/sched.h"
 #include "phusong/sink.h"
 #include "phusong/stats.h"
@@ -54,8 +55,6 @@ static const struct phu_option tcp_options[] = {
 };
 static const struct phu_option_table tcp_table = PHU_OPTION_TABLE(tcp_options, struct tcp_options);
 
-static const char *const families[] = {"any", "ipv4", "ipv6", NULL};
-
 static const struct phu_option tcp_check_options[] = {
     {.name = "source",
      .type = PHU_OPTION_STRING,
@@ -71,30 +70,15 @@ static const struct phu_option tcp_check_options[] = {
      .type = PHU_OPTION_CHOICE,
      .offset = offsetof(struct tcp_check_options, family),
      .fallback = "any",
-     .choices = families,
+     .choices = phu_family_choices,
      .meaning = "address family of a host name"},
 };
 
-/* What would keep every check from being set up is told before the agent starts. */
 static void validate_check(const void *pointer, void *context)
 {
-    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
     const struct tcp_check_options *options = pointer;
-    struct sockaddr_storage source;
 
-    if (strlen(options->interface) >= IF_NAMESIZE)
-        phu_conf_mistake(context, "interface", "no interface has a name of more than %d bytes",
-                         IF_NAMESIZE - 1);
-    if (!*options->source)
-        return;
-    if (phu_address_parse(options->source, &source))
-        phu_conf_mistake(context, "source",
-                         "\"%s\" is not an address of this machine, such as "
-                         "10.0.0.2 or fd00::2",
-                         options->source);
-    else if (options->family && source.ss_family != wanted[options->family])
-        phu_conf_mistake(context, "source", "%s is not of family %s", options->source,
-                         families[options->family]);
+    phu_route_validate(context, options->source, options->interface, options->family);
 }
 
 static const struct phu_option_table tcp_check_table = {
@@ -522,8 +506,7 @@ static void tcp_detach(void *self, void *attached)
 
 static int set_up(struct tcp *tcp, struct check *check, const struct phu_check_spec *spec)
 {
-    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
-    int family = wanted[check->options->family];
+    int family = phu_family_of(check->options->family);
 
     if (parse_port(spec->argument, &check->port))
         return -EINVAL;

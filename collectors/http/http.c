@@ -20,6 +20,7 @@
 #include "phusong/http.h"
 #include "phusong/log.h"
 #include "phusong/observation.h"
+#include "phusong/route.h"
 #include "phusong/sched.h"
 #include "phusong/sink.h"
 #include "phusong/stats.h"
@@ -259,7 +260,6 @@ static int make_lists(struct check *check)
 
 static void make_request(struct check *check, int64_t timeout_ns)
 {
-    static const int family[] = {AF_UNSPEC, AF_INET, AF_INET6};
     const struct phu_http_check_conf *conf = check->conf;
 
     check->tls = (struct phu_http_tls){
@@ -278,7 +278,7 @@ static void make_request(struct check *check, int64_t timeout_ns)
         .max_redirects = (unsigned)conf->max_redirects,
         .redirect_hosts = check->redirect_hosts,
         .interface = *conf->interface ? conf->interface : NULL,
-        .family = family[conf->family],
+        .family = phu_family_of(conf->family),
         .is_fresh = true,
         .tls = &check->tls,
     };

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "phusong/route.h"
 #include "target.h"
 
 #include <regex.h>
@@ -8,7 +9,6 @@
 
 const char *const phu_http_schemes[] = {"http", "https", NULL};
 const char *const phu_http_methods[] = {"GET", "HEAD", "OPTIONS", NULL};
-static const char *const families[] = {"any", "ipv4", "ipv6", NULL};
 
 static const struct phu_option http_options[] = {
     {.name = "max_concurrent",
@@ -150,7 +150,7 @@ static const struct phu_option check_options[] = {
      .type = PHU_OPTION_CHOICE,
      .offset = offsetof(struct phu_http_check_conf, family),
      .fallback = "any",
-     .choices = families,
+     .choices = phu_family_choices,
      .meaning = "addresses that a host name may resolve to"},
     {.name = "interface",
      .type = PHU_OPTION_STRING,

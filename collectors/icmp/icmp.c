@@ -7,6 +7,7 @@
 #include "phusong/log.h"
 #include "phusong/name.h"
 #include "phusong/resolve.h"
+#include "phusong/route.h"
 #include "phusong/sched.h"
 #include "phusong/stats.h"
 
@@ -34,7 +35,6 @@ struct icmp_check_options {
 enum { FAMILY_ANY, FAMILY_V4, FAMILY_V6 };
 
 static const char *const socket_kinds[] = {"auto", "ping", "raw", NULL};
-static const char *const families[] = {"any", "ipv4", "ipv6", NULL};
 
 static const struct phu_option icmp_options[] = {
     {.name = "socket",
@@ -95,30 +95,15 @@ static const struct phu_option icmp_check_options[] = {
      .type = PHU_OPTION_CHOICE,
      .offset = offsetof(struct icmp_check_options, family),
      .fallback = "any",
-     .choices = families,
+     .choices = phu_family_choices,
      .meaning = "address family of a host name"},
 };
 
-/* What would keep every check from being set up is told before the agent starts. */
 static void validate_check(const void *pointer, void *context)
 {
-    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
     const struct icmp_check_options *options = pointer;
-    struct sockaddr_storage source;
 
-    if (strlen(options->interface) >= IF_NAMESIZE)
-        phu_conf_mistake(context, "interface", "no interface has a name of more than %d bytes",
-                         IF_NAMESIZE - 1);
-    if (!*options->source)
-        return;
-    if (phu_address_parse(options->source, &source))
-        phu_conf_mistake(context, "source",
-                         "\"%s\" is not an address of this machine, such as "
-                         "10.0.0.2 or fd00::2",
-                         options->source);
-    else if (options->family && source.ss_family != wanted[options->family])
-        phu_conf_mistake(context, "source", "%s is not of family %s", options->source,
-                         families[options->family]);
+    phu_route_validate(context, options->source, options->interface, options->family);
 }
 
 static const struct phu_option_table icmp_check_table = {
@@ -282,9 +267,8 @@ static int set_target(struct phu_icmp_engine *icmp, struct phu_icmp_target *targ
                       const struct phu_check_spec *spec)
 {
     const struct icmp_check_options *options = spec->options;
-    static const int wanted[] = {AF_UNSPEC, AF_INET, AF_INET6};
     struct sockaddr_storage address;
-    int family = wanted[options->family], error;
+    int family = phu_family_of(options->family), error;
     bool is_literal = phu_address_parse(spec->address, &address) == 0;
 
     if (is_literal && family != AF_UNSPEC && family != address.ss_family)
