@@ -401,7 +401,7 @@ def district(tmp_path):
 agent: {{id: test, inventory: inventory, state_dir: state, window: 10s, boot_jitter: 0s,
         dns_servers: ["{dns}"]}}
 checks:
-  - {{name: http, collector: http, interval: 1s, timeout: 900ms}}
+  - {{name: http, collector: http, interval: 1s, timeout: 600ms}}
 exporters:
   - {{type: prometheus, name: self, listen: "127.0.0.1:0"{options}}}
 """)
@@ -454,8 +454,7 @@ def test_a_dead_name_server_holds_up_nobody(agent, district, dead_dns, web, tmp_
     assert sample(text, 'phusong_observations_total{result="ok"}') >= 5
     assert sample(text, 'phusong_observations_total{result="dns"}') >= 100
     assert sample(text, 'phusong_observations_total{result="timeout"}') == 0
-    # A name whose lookup ends just as its next second begins may miss that one; nobody else does.
-    assert sample(text, 'phusong_slots_missed_total{reason="busy"}') < 0.1 * 6 * len(names)
+    assert sample(text, 'phusong_slots_missed_total{reason="busy"}') == 0
     # libcurl's own resolver stood the loop still for 9 s here.
     assert sample(text, "phusong_loop_lag_max_seconds") < 0.5
 
