@@ -54,5 +54,5 @@ def test_expected_values_name_recordings_and_hold_no_identity():
     assert {row["device"] for row in rows} <= stems
     for row in rows:
         assert not row["source"].endswith((":known-wrong", ":sentinel-not-filtered"))
-        is_number = row["metric"].endswith(("octets", "bytes", "rate")) or "." in row["value"]
+        is_number = row["metric"].endswith(("octets", "bytes", "rate", "speed")) or "." in row["value"]
         assert is_number or not snmprec.LOOKS.search(row["value"].encode()), row["index"]
