@@ -167,7 +167,15 @@ static const char *unit_of(const char *name)
 
 static const char *type_of(const struct phu_metric *metric)
 {
-    return metric->type == PHU_METRIC_INT ? "integer" : "float";
+    switch (metric->type) {
+    case PHU_METRIC_INT:
+        return "integer";
+    case PHU_METRIC_FLOAT:
+        return "float";
+    case PHU_METRIC_TEXT:
+        return "string";
+    }
+    return "";
 }
 
 static void visit_part(const struct phu_catalog_visitor *visitor, const struct phu_metric *metric,
@@ -199,13 +207,16 @@ static void visit_part(const struct phu_catalog_visitor *visitor, const struct p
 
 static void visit_metric(const struct phu_catalog_visitor *visitor, const struct phu_metric *metric)
 {
-    if (metric->kind == PHU_METRIC_COUNT) {
-        visitor->field(visitor->arg, &(struct phu_catalog_field){.name = metric->name,
-                                                                 .type = type_of(metric),
-                                                                 .unit = metric->unit,
-                                                                 .kind = "sum",
-                                                                 .meaning = metric->meaning,
-                                                                 .labels = ""});
+    if (metric->kind == PHU_METRIC_COUNT || metric->kind == PHU_METRIC_LATEST) {
+        bool is_count = metric->kind == PHU_METRIC_COUNT;
+
+        visitor->field(visitor->arg,
+                       &(struct phu_catalog_field){.name = metric->name,
+                                                   .type = type_of(metric),
+                                                   .unit = metric->unit,
+                                                   .kind = is_count ? "sum" : "latest",
+                                                   .meaning = metric->meaning,
+                                                   .labels = ""});
         return;
     }
     for (int part = 0; part < PHU_WINDOW_FIELDS; part++) {

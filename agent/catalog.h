@@ -15,9 +15,9 @@ struct phu_catalog_measurement {
 
 struct phu_catalog_field {
     const char *name; /* ends in "*" where a bucket's number follows */
-    const char *type; /* "integer" or "float" */
+    const char *type; /* "integer", "float" or "string" */
     const char *unit;
-    const char *kind; /* how it adds up: "sum", "minimum", "maximum", "counter", "gauge" */
+    const char *kind; /* how it adds up: "sum", "minimum", "maximum", "latest", "counter", "gauge" */
     const char *meaning;
     const char *labels; /* statistics: more tags of the line; "" if none */
 };

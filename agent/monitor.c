@@ -233,12 +233,11 @@ static void put(struct phu_sink *sink, const struct phu_observation *observation
     monitor->on_verdict(monitor->on_verdict_arg, &verdict);
 }
 
-static int row(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
-               uint32_t *out)
+static int row(struct phu_sink *sink, uint32_t check, const struct phu_row *wanted, uint32_t *out)
 {
     struct phu_monitor *monitor = phu_container_of(sink, struct phu_monitor, sink);
     struct phu_tally *tally = find(monitor, check);
-    int result = tally ? phu_tally_row(tally, tag, name, monitor->max_rows, out) : -ENOENT;
+    int result = tally ? phu_tally_row(tally, wanted, monitor->max_rows, out) : -ENOENT;
 
     if (result < 0)
         monitor->rows_refused++;

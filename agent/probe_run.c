@@ -66,16 +66,18 @@ static void add_row(struct phu_probe_target *target, const char *tag, const char
         abort();
 }
 
-static int sink_row(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
-                    uint32_t *row)
+static int sink_row(struct phu_sink *sink, uint32_t check, const struct phu_row *row,
+                    uint32_t *handle)
 {
     struct phu_probe_target *target = &((struct phu_probe *)sink)->targets[check];
 
-    for (*row = 1; *row < target->row_count; ++*row) {
-        if (strcmp(target->rows[*row].name, name) == 0)
+    for (*handle = 1; *handle < target->row_count; ++*handle) {
+        const struct phu_probe_row *known = &target->rows[*handle];
+
+        if (strcmp(known->name, row->name) == 0 && strcmp(known->tag, row->tag) == 0)
             return 0;
     }
-    add_row(target, tag, name);
+    add_row(target, row->tag, row->name);
     return 0;
 }
 
@@ -108,10 +110,12 @@ static int64_t keep_values(struct phu_probe_target *target,
 
     for (size_t i = 0; i < observation->value_count; i++) {
         const struct phu_value *value = &observation->values[i];
-        bool is_int = collector->metrics[value->metric].type == PHU_METRIC_INT;
+        enum phu_metric_type type = collector->metrics[value->metric].type;
 
+        if (type == PHU_METRIC_TEXT)
+            continue;
         add_value(&target->rows[observation->row].sums[value->metric],
-                  is_int ? (double)value->i : value->f);
+                  type == PHU_METRIC_INT ? (double)value->i : value->f);
         if ((int)value->metric == collector->rtt_metric && observation->row == 0)
             rtt_us = value->i;
     }

@@ -142,7 +142,7 @@ static struct row *append_row(struct phu_tally *tally)
     return &rows->items[count];
 }
 
-int phu_tally_row(struct phu_tally *tally, const char *tag, const char *name, uint32_t max_rows,
+int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted, uint32_t max_rows,
                   uint32_t *row)
 {
     char key[ROW_KEY_MAX];
@@ -152,7 +152,7 @@ int phu_tally_row(struct phu_tally *tally, const char *tag, const char *name, ui
     uint32_t hash;
 
     phu_line_begin_key(&line, key, sizeof key, "", 0);
-    phu_line_tag(&line, tag, name);
+    phu_line_tag(&line, wanted->tag, wanted->name);
     length = phu_line_key(&line);
     if (length <= 0)
         return -EINVAL;

@@ -12,6 +12,7 @@
 
 #include "phusong/observation.h"
 #include "phusong/point.h"
+#include "phusong/sink.h"
 #include "quality.h"
 #include "state.h"
 #include "window.h"
@@ -80,7 +81,7 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
 void phu_tally_free(struct phu_tally *tally);
 
 /* As phu_sink_row(). */
-int phu_tally_row(struct phu_tally *tally, const char *tag, const char *name, uint32_t max_rows,
+int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted, uint32_t max_rows,
                   uint32_t *row);
 uint32_t phu_tally_row_count(const struct phu_tally *tally);
 

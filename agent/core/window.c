@@ -83,10 +83,22 @@ static const char *const field_words[PHU_WINDOW_FIELDS] = {
     [PHU_WINDOW_MAX] = "max", [PHU_WINDOW_BUCKET] = "b",
 };
 
+/* A unit as it stands in names of fields. */
+static const char *suffix_of(const char *unit)
+{
+    static const char *const words[][2] = {{"bit/s", "bps"}, {"%", "pct"}, {"Cel", "c"}};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(unit, words[i][0]) == 0)
+            return words[i][1];
+    }
+    return unit;
+}
+
 /* Where the unit begins in "connect_us", at its underscore; the end when it is not in the name. */
 static size_t stem_length(const struct phu_metric *metric)
 {
-    const char *suffix = strcmp(metric->unit, "bit/s") == 0 ? "bps" : metric->unit;
+    const char *suffix = suffix_of(metric->unit);
     size_t length = strlen(metric->name), unit = strlen(suffix);
 
     if (length > unit + 1 && metric->name[length - unit - 1] == '_' &&
@@ -156,6 +168,8 @@ static size_t cell_size(const struct phu_metric *metric)
         return sizeof(struct spread_int);
     case PHU_METRIC_SKETCH:
         return sizeof(struct spread_int) + sizeof(struct phu_sketch);
+    case PHU_METRIC_LATEST:
+        return PHU_METRIC_TEXT_MAX + 1;
     }
     return 0;
 }
@@ -174,7 +188,7 @@ static void name_cell(struct cell *cell)
 {
     char name[128];
 
-    if (cell->metric->kind == PHU_METRIC_COUNT)
+    if (cell->metric->kind == PHU_METRIC_COUNT || cell->metric->kind == PHU_METRIC_LATEST)
         return;
     for (int field = 0; field < PHU_WINDOW_FIELDS; field++) {
         phu_window_field_name(name, sizeof name, cell->metric, (enum phu_window_field)field);
@@ -306,6 +320,20 @@ static void add_count(void *place, enum phu_metric_type type, const struct phu_v
         *(double *)place += value->f;
 }
 
+/* Cut at a character, so that it stays UTF-8. */
+static void set_text(char *place, const char *text)
+{
+    size_t length = strnlen(text, PHU_METRIC_TEXT_MAX + 1);
+
+    if (length > PHU_METRIC_TEXT_MAX) {
+        length = PHU_METRIC_TEXT_MAX;
+        while (length && (text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    memcpy(place, text, length);
+    place[length] = '\0';
+}
+
 bool phu_window_add(const struct phu_window_plan *plan, struct phu_window_block **blocks,
                     const struct phu_value *value)
 {
@@ -324,6 +352,10 @@ bool phu_window_add(const struct phu_window_plan *plan, struct phu_window_block 
     place = accumulator(block, cell);
     if (cell->metric->kind == PHU_METRIC_COUNT) {
         add_count(place, type, value);
+        return true;
+    }
+    if (cell->metric->kind == PHU_METRIC_LATEST) {
+        set_text(place, value->text);
         return true;
     }
     if (type == PHU_METRIC_INT)
@@ -374,6 +406,11 @@ static void write_cell(const struct cell *cell, const struct phu_window_block *b
         write_count(cell, place, line);
         return;
     }
+    if (cell->metric->kind == PHU_METRIC_LATEST) {
+        if (*(const char *)place)
+            phu_line_string(line, cell->metric->name, place);
+        return;
+    }
     if (((const struct spread_int *)place)->count == 0)
         return;
     if (cell->metric->type == PHU_METRIC_INT)
@@ -406,8 +443,8 @@ static void reset_block(const struct phu_window_plan *plan, struct phu_window_bl
         if (cell->group != block->group)
             continue;
         memset(accumulator(block, cell), 0,
-               cell->metric->kind == PHU_METRIC_COUNT ? sizeof(int64_t)
-                                                      : sizeof(struct spread_int));
+               cell->metric->kind == PHU_METRIC_SKETCH ? sizeof(struct spread_int)
+                                                       : cell_size(cell->metric));
         if (cell->metric->kind == PHU_METRIC_SKETCH)
             reset_sketch(sketch_of(block, cell));
     }

@@ -65,7 +65,8 @@ static int find_row(void *arg, const char *name, uint32_t *row)
     const struct reporting *reporting = arg;
     const struct phu_snmp_device *device = reporting->device;
 
-    return phu_sink_row(device->snmp->env.sink, device->spec.check, "interface", name, row);
+    return phu_sink_row(device->snmp->env.sink, device->spec.check,
+                        &(struct phu_row){.tag = "interface", .name = name}, row);
 }
 
 static enum phu_uptime_verdict judge_uptime(struct phu_snmp_device *device)

@@ -71,58 +71,6 @@ static const struct phu_option check_options[] = {
 const struct phu_option_table phu_snmp_check_options =
     PHU_OPTION_TABLE(check_options, struct phu_snmp_check_options);
 
-#define COUNT(measurement, name, meaning)                                                          \
-    {                                                                                              \
-        (measurement), (name), "1", PHU_METRIC_COUNT, PHU_METRIC_INT, (meaning)                    \
-    }
-#define OF_INTERFACE(counter, name, unit, meaning)                                                 \
-    [PHU_SNMP_IF_COUNTERS + (counter)] = {"interface",      (name),         (unit),                \
-                                          PHU_METRIC_COUNT, PHU_METRIC_INT, (meaning)}
-
-const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS] = {
-    [PHU_SNMP_POLLS] = COUNT("device", "polls", "polls that came to a verdict"),
-    [PHU_SNMP_ANSWERED] = COUNT("device", "answered", "polls that the device answered"),
-    [PHU_SNMP_PARTIAL] = COUNT("device", "partial", "of these, answered only in part"),
-    [PHU_SNMP_RESPONSE_US] = {"device", "response_us", "us", PHU_METRIC_SKETCH, PHU_METRIC_INT,
-                              "time to the first answer of a poll, from its last sending"},
-    [PHU_SNMP_DURATION_US] = {"device", "duration_us", "us", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-                              "length of polls that were answered"},
-    [PHU_SNMP_PDUS] = COUNT("device", "pdus", "messages sent, repetitions included"),
-    [PHU_SNMP_VARBINDS] = COUNT("device", "varbinds", "objects received"),
-    [PHU_SNMP_TIMEOUTS] =
-        COUNT("device", "timeouts", "questions without an answer after all repetitions"),
-    [PHU_SNMP_BAD_ANSWERS] =
-        COUNT("device", "bad_answers",
-              "answers that are broken, of the wrong type, too large, go backwards or refuse"),
-    [PHU_SNMP_AUTH_FAILURES] =
-        COUNT("device", "auth_failures", "polls refused because of user, passphrase or access"),
-    [PHU_SNMP_RESTARTS] = COUNT("device", "restarts", "restarts seen in sysUpTime"),
-    [PHU_SNMP_UPTIME_S] = {"device", "uptime_s", "s", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-                           "sysUpTime; wraps after 497 days"},
-    [PHU_SNMP_INTERFACES] = {"device", "interfaces", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-                             "interfaces measured"},
-    OF_INTERFACE(PHU_IF_IN_OCTETS, "in_octets", "bytes", "octets received"),
-    OF_INTERFACE(PHU_IF_OUT_OCTETS, "out_octets", "bytes", "octets sent"),
-    OF_INTERFACE(PHU_IF_IN_PACKETS, "in_packets", "1", "unicast packets received"),
-    OF_INTERFACE(PHU_IF_OUT_PACKETS, "out_packets", "1", "unicast packets sent"),
-    OF_INTERFACE(PHU_IF_IN_ERRORS, "in_errors", "1", "packets received with errors"),
-    OF_INTERFACE(PHU_IF_OUT_ERRORS, "out_errors", "1", "packets not sent because of errors"),
-    OF_INTERFACE(PHU_IF_IN_DISCARDS, "in_discards", "1", "good packets received and dropped"),
-    OF_INTERFACE(PHU_IF_OUT_DISCARDS, "out_discards", "1", "packets dropped instead of sent"),
-    [PHU_SNMP_IF_COVERED_MS] = {"interface", "covered_ms", "ms", PHU_METRIC_COUNT, PHU_METRIC_INT,
-                                "span that the octets cover; divide by this, not by the window"},
-    [PHU_SNMP_IF_POLLS] = COUNT("interface", "polls", "polls in which the interface was seen"),
-    [PHU_SNMP_IF_OPER_UP] = COUNT("interface", "oper_up", "of these, with ifOperStatus up"),
-    [PHU_SNMP_IF_ADMIN_UP] = COUNT("interface", "admin_up", "of these, with ifAdminStatus up"),
-    [PHU_SNMP_IF_SPEED_BPS] = {"interface", "speed_bps", "bit/s", PHU_METRIC_SPREAD, PHU_METRIC_INT,
-                               "ifHighSpeed, or ifSpeed"},
-    [PHU_SNMP_IF_RESETS] =
-        COUNT("interface", "resets", "counters that started anew, leaving a gap in the deltas"),
-    [PHU_SNMP_IF_AMBIGUOUS] =
-        COUNT("interface", "ambiguous",
-              "polls in which a 32-bit counter may have wrapped unseen, so that it was left out"),
-};
-
 static void add_stats(struct phu_snmp *self)
 {
     static const struct phu_stat_info infos[] = {

@@ -1,7 +1,7 @@
 /* What the files of the collector share: its options, its metrics, and itself. */
 #pragma once
 
-#include "ifmib.h"
+#include "metrics.h"
 #include "secret.h"
 
 #include "phusong/collector.h"
@@ -23,33 +23,6 @@ struct phu_snmp_check_options {
 };
 
 extern const struct phu_option_table phu_snmp_options, phu_snmp_check_options;
-
-enum phu_snmp_metric {
-    PHU_SNMP_POLLS,
-    PHU_SNMP_ANSWERED,
-    PHU_SNMP_PARTIAL,
-    PHU_SNMP_RESPONSE_US,
-    PHU_SNMP_DURATION_US,
-    PHU_SNMP_PDUS,
-    PHU_SNMP_VARBINDS,
-    PHU_SNMP_TIMEOUTS,
-    PHU_SNMP_BAD_ANSWERS,
-    PHU_SNMP_AUTH_FAILURES,
-    PHU_SNMP_RESTARTS,
-    PHU_SNMP_UPTIME_S,
-    PHU_SNMP_INTERFACES,
-    PHU_SNMP_IF_COUNTERS, /* in the order of enum phu_if_counter */
-    PHU_SNMP_IF_COVERED_MS = PHU_SNMP_IF_COUNTERS + PHU_IF_COUNTERS,
-    PHU_SNMP_IF_POLLS,
-    PHU_SNMP_IF_OPER_UP,
-    PHU_SNMP_IF_ADMIN_UP,
-    PHU_SNMP_IF_SPEED_BPS,
-    PHU_SNMP_IF_RESETS,
-    PHU_SNMP_IF_AMBIGUOUS,
-    PHU_SNMP_METRICS,
-};
-
-extern const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS];
 
 /* The collector, as its devices see it. */
 struct phu_snmp {

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PHU_OID_MAX 16
+#define PHU_OID_MAX 24
 
 /* The kinds of values that matter here. */
 enum phu_varbind_kind {

@@ -15,11 +15,24 @@
 #include <stdint.h>
 
 struct phu_credential;
+struct phu_diags;
 struct phu_option_table;
 struct phu_resolver;
 struct phu_sched;
 struct phu_sink;
 struct phu_stats;
+struct phu_trace;
+
+/* What of a device serves an endpoint, as endpoints.csv says. The collector finds the row and names
+ * the endpoint in phu_row. */
+struct phu_served {
+    const char *endpoint; /* id */
+    const char *ifname;   /* name of an interface; "" if not given */
+    /* Another row: its name ("0/1/3:5"), its index on the device ("4194312192.5"), or
+     * "description=TEXT" or "serial=TEXT"; "" if not given. With neither, all rows of the device
+     * that no other endpoint claims and that measure signal, optics or radio. */
+    const char *index;
+};
 
 /* What the agent knows of one check. Strings belong to the inventory and outlive the attachment. */
 struct phu_check_spec {
@@ -29,7 +42,10 @@ struct phu_check_spec {
     const char *argument;   /* what follows the first colon: "443" of tcp:443; "" if nothing */
     const char *credential; /* name of an entry of credentials; "" if none */
     const char *rows;       /* devices: the `interfaces` column, patterns separated by spaces */
-    const void *options;    /* a struct of check_options, filled and checked */
+    const struct phu_served *served; /* devices: borrowed as the strings are */
+    size_t served_count;
+    struct phu_trace *trace; /* whom to tell what is found inside (trace.h), or NULL */
+    const void *options;     /* a struct of check_options, filled and checked */
     int64_t interval_ns, timeout_ns;
 };
 
@@ -68,6 +84,11 @@ struct phu_collector {
     int (*attach)(void *self, const struct phu_check_spec *spec, void **check);
     void (*detach)(void *self, void *check); /* a probe in flight is dropped without a verdict */
     void (*poll)(void *self, void *check);
+
+    /* Reads what the options point at (files, folders) and adds every mistake in it to `diags`:
+     * -EINVAL when there was one. For check-config, and before a start or reload; may run on a pool
+     * thread. NULL when the options point at nothing. */
+    int (*check_options_files)(const void *options, struct phu_diags *diags);
 
     /* NULL, or why `argument` is not acceptable, as a sentence for a person; "" text is never
      * returned. Pure; used by check-config. May be NULL when no argument is taken. */

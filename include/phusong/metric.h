@@ -17,11 +17,17 @@ enum phu_metric_kind {
     /* As SPREAD, and a sparse DDSketch histogram of relative accuracy 5 %: NAME_b<index>, one
      * integer field per bucket that is not empty. Values are never negative. */
     PHU_METRIC_SKETCH,
+    /* What was said last: field NAME, a string (PHU_METRIC_TEXT). Not a number that adds up: of two
+     * windows the later one's holds. At most PHU_METRIC_TEXT_MAX bytes of it are kept. */
+    PHU_METRIC_LATEST,
 };
+
+#define PHU_METRIC_TEXT_MAX 63
 
 enum phu_metric_type {
     PHU_METRIC_INT,   /* int64 on the wire: "17i" */
     PHU_METRIC_FLOAT, /* double on the wire, always with a point: "-97.5" */
+    PHU_METRIC_TEXT,  /* a string on the wire; LATEST only */
 };
 
 struct phu_metric {
@@ -39,5 +45,6 @@ struct phu_value {
     union {
         int64_t i;
         double f;
+        const char *text; /* borrowed for the call; never NULL */
     };
 };

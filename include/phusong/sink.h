@@ -7,10 +7,17 @@
 
 #include "phusong/observation.h"
 
+/* A row of a table that a check measures: an interface, an ONU, a modem. */
+struct phu_row {
+    const char *tag, *name; /* becomes tag=name: "interface", "ge-0/0/1" */
+    /* Id of the endpoint that it serves, or NULL: the row's points then carry that endpoint's tags
+     * (endpoint, hamlet, commune, technology, operator) besides the device's. */
+    const char *endpoint;
+};
+
 struct phu_sink {
     void (*put)(struct phu_sink *sink, const struct phu_observation *observation);
-    int (*row)(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
-               uint32_t *row);
+    int (*row)(struct phu_sink *sink, uint32_t check, const struct phu_row *row, uint32_t *handle);
 };
 
 /* Every poll ends in exactly one observation with a verdict and row 0. It may be preceded by
@@ -20,12 +27,12 @@ static inline void phu_sink_put(struct phu_sink *sink, const struct phu_observat
     sink->put(sink, observation);
 }
 
-/* A check that measures a table (interfaces of a device) names its rows once; `name` becomes the
- * value of the tag `tag` ("interface"). Rows of one check are distinct by name: the same name gives
- * the same row. -ENOSPC beyond the configured number of rows per check: the caller counts and goes
- * on. */
-static inline int phu_sink_row(struct phu_sink *sink, uint32_t check, const char *tag,
-                               const char *name, uint32_t *row)
+/* A check that measures a table names its rows once. Rows of one check are distinct by tag and
+ * name: the same ones give the same handle, whatever endpoint is named later. -ENOSPC beyond the
+ * configured number of rows per check, -ENOENT for an endpoint that is not in the inventory: the
+ * caller counts and goes on. */
+static inline int phu_sink_row(struct phu_sink *sink, uint32_t check, const struct phu_row *row,
+                               uint32_t *handle)
 {
-    return sink->row(sink, check, tag, name, row);
+    return sink->row(sink, check, row, handle);
 }

@@ -95,15 +95,13 @@ static void put(struct phu_sink *sink, const struct phu_observation *observation
         fuzz.verdicts++;
 }
 
-static int find_row(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
+static int find_row(struct phu_sink *sink, uint32_t check, const struct phu_row *wanted,
                     uint32_t *row)
 {
     (void)sink;
     (void)check;
-    (void)tag;
-    (void)name;
-    assert(!strcmp(tag, "interface"));
-    assert(name[0] && strlen(name) < PHU_IFNAME_SIZE);
+    assert(!strcmp(wanted->tag, "interface"));
+    assert(wanted->name[0] && strlen(wanted->name) < PHU_IFNAME_SIZE);
     *row = ++fuzz.rows;
     return 0;
 }

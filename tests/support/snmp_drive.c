@@ -202,14 +202,13 @@ static void put(struct phu_sink *sink, const struct phu_observation *observation
         phu_loop_stop(drive->sched);
 }
 
-static int find_row(struct phu_sink *sink, uint32_t check, const char *tag, const char *name,
+static int find_row(struct phu_sink *sink, uint32_t check, const struct phu_row *wanted,
                     uint32_t *row)
 {
     struct device *device = &((struct drive *)sink)->devices[check];
 
-    (void)tag;
     device->rows = realloc(device->rows, (device->row_count + 1) * sizeof *device->rows);
-    device->rows[device->row_count++] = strdup(name);
+    device->rows[device->row_count++] = strdup(wanted->name);
     *row = (uint32_t)device->row_count;
     return 0;
 }

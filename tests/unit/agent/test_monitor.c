@@ -214,12 +214,20 @@ static void a_device_has_rows(void **state)
     open_bench(&bench, 2, false);
     sink = phu_monitor_sink(bench.monitor);
     check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
-    assert_int_equal(phu_sink_row(sink, check, "interface", "ge 0/1", &first), 0);
-    assert_int_equal(phu_sink_row(sink, check, "interface", "ge 0/2", &second), 0);
-    assert_int_equal(phu_sink_row(sink, check, "interface", "ge 0/1", &again), 0);
+    assert_int_equal(
+        phu_sink_row(sink, check, &(struct phu_row){.tag = "interface", .name = "ge 0/1"}, &first),
+        0);
+    assert_int_equal(
+        phu_sink_row(sink, check, &(struct phu_row){.tag = "interface", .name = "ge 0/2"}, &second),
+        0);
+    assert_int_equal(
+        phu_sink_row(sink, check, &(struct phu_row){.tag = "interface", .name = "ge 0/1"}, &again),
+        0);
     assert_int_equal(first, again);
     assert_int_not_equal(first, second);
-    assert_int_equal(phu_sink_row(sink, check, "interface", "ge 0/3", &again), -ENOSPC);
+    assert_int_equal(
+        phu_sink_row(sink, check, &(struct phu_row){.tag = "interface", .name = "ge 0/3"}, &again),
+        -ENOSPC);
     put(&bench, check, first, PHU_RESULT_OK, &in, 1);
     put(&bench, check, first, PHU_RESULT_OK, &power, 1);
     put(&bench, check, second, PHU_RESULT_OK, &in, 1);
@@ -283,7 +291,9 @@ static void what_makes_no_sense_is_refused_and_counted(void **state)
     put(&bench, check, 7, PHU_RESULT_NONE, values, 2);
     put(&bench, check + 1, 0, PHU_RESULT_OK, NULL, 0);
     put(&bench, 0, 0, PHU_RESULT_OK, NULL, 0);
-    assert_int_equal(phu_sink_row(phu_monitor_sink(bench.monitor), 0, "a", "b", &row), -ENOENT);
+    assert_int_equal(phu_sink_row(phu_monitor_sink(bench.monitor), 0,
+                                  &(struct phu_row){.tag = "a", .name = "b"}, &row),
+                     -ENOENT);
     phu_monitor_flush(bench.monitor);
     phu_monitor_remove(bench.monitor, check + 1);
     assert_int_equal(bench.line_count, 0);
@@ -320,7 +330,8 @@ static void the_end_of_a_poll_is_told_once(void **state)
     open_bench(&bench, 0, false);
     phu_monitor_on_verdict(bench.monitor, watch, &watcher);
     check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
-    phu_sink_row(phu_monitor_sink(bench.monitor), check, "interface", "e1", &row);
+    phu_sink_row(phu_monitor_sink(bench.monitor), check,
+                 &(struct phu_row){.tag = "interface", .name = "e1"}, &row);
     put(&bench, check, row, PHU_RESULT_OK, &value, 1);
     put(&bench, check, 0, PHU_RESULT_NONE, &value, 1);
     assert_int_equal(watcher.count, 0);
