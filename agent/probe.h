@@ -7,6 +7,7 @@
 #include "phusong/observation.h"
 #include "phusong/sched.h"
 #include "phusong/sink.h"
+#include "probe_trace.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,6 +24,7 @@ struct phu_credential;
 struct phu_probe_sum {
     int64_t count;
     double sum, min, max, last;
+    char *text; /* of a metric that is a text: the last one */
 };
 
 struct phu_probe_row {
@@ -44,6 +46,7 @@ struct phu_probe_target {
     enum phu_result last_failure; /* PHU_RESULT_OK: none yet */
     int64_t *rtts;                /* ring */
     size_t rtt_count, rtt_size;
+    struct phu_probe_trace trace;
     struct phu_probe_row *rows; /* the first is the target itself, without name */
     size_t row_count;
 };

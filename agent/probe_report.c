@@ -146,7 +146,9 @@ static void print_value(const struct phu_metric *metric, const struct phu_probe_
     const char *unit = strcmp(metric->unit, "1") == 0 ? "" : metric->unit;
 
     fprintf(out, "    %-28s", metric->name);
-    if (metric->kind == PHU_METRIC_COUNT)
+    if (sum->text)
+        fprintf(out, " %s", sum->text);
+    else if (metric->kind == PHU_METRIC_COUNT)
         fprintf(out, " %.15g", sum->sum);
     else if (sum->count == 1)
         fprintf(out, " %.15g%s%s", sum->last, *unit ? " " : "", unit);
@@ -185,7 +187,8 @@ static void print_values(const struct phu_probe_target *target, FILE *out)
     for (size_t i = 0; i < target->row_count; i++) {
         const struct phu_probe_row *row = &target->rows[i];
 
-        if (!has_values(probe, row))
+        /* Rows that were watched cell by cell are told so. */
+        if (!has_values(probe, row) || (i && target->trace.cell_count))
             continue;
         fprintf(out, "\n%s%s%s%s%s\n", target->address, *row->tag ? ", " : "", row->tag,
                 *row->tag ? " " : "", row->name);
@@ -204,8 +207,16 @@ void phu_probe_print_table(const struct phu_probe *probe, FILE *out)
             "MIN/ms", "P50/ms", "AVG/ms", "P95/ms", "MAX/ms", "LAST FAILURE");
     for (size_t i = 0; i < probe->target_count; i++)
         print_line(&probe->targets[i], width, out);
-    for (size_t i = 0; i < probe->target_count; i++)
-        print_values(&probe->targets[i], out);
+    for (size_t i = 0; i < probe->target_count; i++) {
+        const struct phu_probe_target *target = &probe->targets[i];
+
+        print_values(target, out);
+        if (target->trace.fact_count && probe->target_count > 1)
+            fprintf(out, "\n%s is\n", target->address);
+        else if (target->trace.fact_count)
+            fputc('\n', out);
+        phu_probe_trace_print(&target->trace, out);
+    }
 }
 
 /* -- For programs ---------------------------------------------------------------------------- */
@@ -220,7 +231,9 @@ static json_t *metrics_of(const struct phu_probe *probe, const struct phu_probe_
 
         if (!sum->count)
             continue;
-        if (metric->kind == PHU_METRIC_COUNT)
+        if (sum->text)
+            json_object_set_new(all, metric->name, json_string(sum->text));
+        else if (metric->kind == PHU_METRIC_COUNT)
             json_object_set_new(all, metric->name, json_integer((json_int_t)sum->sum));
         else
             json_object_set_new(all, metric->name,
@@ -279,6 +292,7 @@ static json_t *json_of(const struct phu_probe_target *target)
     json_object_set_new(object, "metrics", metrics_of(target->probe, &target->rows[0]));
     if (target->row_count > 1)
         json_object_set_new(object, "rows", rows_of(target));
+    phu_probe_trace_json(&target->trace, object);
     return object;
 }
 

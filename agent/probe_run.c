@@ -92,6 +92,15 @@ static void add_value(struct phu_probe_sum *sum, double value)
     sum->count++;
 }
 
+static void keep_text(struct phu_probe_sum *sum, const char *text)
+{
+    free(sum->text);
+    sum->text = strdup(text);
+    if (!sum->text)
+        abort();
+    sum->count++;
+}
+
 static void keep_rtt(struct phu_probe_target *target, int64_t rtt_us)
 {
     if (target->rtt_count == target->rtt_size && target->rtt_size < PHU_PROBE_RTTS) {
@@ -112,10 +121,12 @@ static int64_t keep_values(struct phu_probe_target *target,
         const struct phu_value *value = &observation->values[i];
         enum phu_metric_type type = collector->metrics[value->metric].type;
 
+        struct phu_probe_sum *sum = &target->rows[observation->row].sums[value->metric];
+
         if (type == PHU_METRIC_TEXT)
-            continue;
-        add_value(&target->rows[observation->row].sums[value->metric],
-                  type == PHU_METRIC_INT ? (double)value->i : value->f);
+            keep_text(sum, value->text);
+        else
+            add_value(sum, type == PHU_METRIC_INT ? (double)value->i : value->f);
         if ((int)value->metric == collector->rtt_metric && observation->row == 0)
             rtt_us = value->i;
     }
@@ -213,6 +224,7 @@ static int attach_target(struct phu_probe *probe, uint32_t number)
                                   .credential = probe->credential ? probe->credential->name : "",
                                   .rows = probe->rows,
                                   .options = probe->check_options,
+                                  .trace = &target->trace.trace,
                                   .interval_ns = probe->interval_ns,
                                   .timeout_ns = probe->timeout_ns};
     int error;
@@ -220,6 +232,7 @@ static int attach_target(struct phu_probe *probe, uint32_t number)
     target->probe = probe;
     target->last_failure = PHU_RESULT_OK;
     phu_timer_init(&target->next, poll_due);
+    phu_probe_trace_init(&target->trace);
     add_row(target, "", "");
     error = probe->collector->attach(probe->self, &spec, &target->check);
     if (error) {
@@ -317,10 +330,13 @@ void phu_probe_fini(struct phu_probe *probe)
         struct phu_probe_target *target = &probe->targets[i];
 
         for (size_t row = 0; row < target->row_count; row++) {
+            for (size_t k = 0; k < probe->collector->metric_count; k++)
+                free(target->rows[row].sums[k].text);
             free(target->rows[row].tag);
             free(target->rows[row].name);
             free(target->rows[row].sums);
         }
+        phu_probe_trace_fini(&target->trace);
         free(target->rows);
         free(target->rtts);
     }

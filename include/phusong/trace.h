@@ -1,5 +1,7 @@
 /* What a collector tells of its inside to somebody who watches one check: `phusong probe`,
- * `phusong discover`. The agent does not listen, and then nothing of this is worked out.
+ * `phusong discover`. The agent does not listen, and then nothing of this is worked out. Whoever
+ * watches wants to see everything: the first poll of a check with a trace reads what is otherwise
+ * read seldom as well.
  */
 #pragma once
 
