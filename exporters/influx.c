@@ -39,11 +39,6 @@ enum api {
 
 static const char *const api_names[] = {"v1", "v2", "v3", "victoria", NULL};
 
-struct tls_conf {
-    char *ca, *certificate, *key, *server_name;
-    bool is_verified;
-};
-
 struct influx_conf {
     char *url;
     int api;
@@ -52,53 +47,7 @@ struct influx_conf {
     int64_t gzip;
     int64_t timeout_ns;
     struct phu_strings headers;
-    struct tls_conf tls;
-};
-
-static const struct phu_option tls_options[] = {
-    {.name = "ca",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, ca),
-     .fallback = "",
-     .meaning = "file with the certificates of the authorities to trust; empty: the system's"},
-    {.name = "certificate",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, certificate),
-     .fallback = "",
-     .meaning = "file with our own certificate, for servers that ask for one"},
-    {.name = "key",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct tls_conf, key),
-     .fallback = "",
-     .meaning = "file with the private key of our certificate"},
-    {.name = "server_name",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct tls_conf, server_name),
-     .fallback = "",
-     .meaning = "name expected in the server's certificate; empty: that of the url"},
-    {.name = "verify",
-     .type = PHU_OPTION_BOOL,
-     .offset = offsetof(struct tls_conf, is_verified),
-     .fallback = "true",
-     .meaning = "check the server's certificate; false lets anybody in between read and change "
-                "what is sent"},
-};
-
-static void validate_tls(const void *pointer, void *context)
-{
-    const struct tls_conf *conf = pointer;
-
-    if (*conf->key && !*conf->certificate)
-        phu_conf_mistake(context, "key", "key needs certificate beside it");
-    if (*conf->certificate && !*conf->key)
-        phu_conf_mistake(context, "certificate", "certificate needs key beside it");
-}
-
-static const struct phu_option_table tls_table = {
-    .options = tls_options,
-    .count = sizeof tls_options / sizeof *tls_options,
-    .size = sizeof(struct tls_conf),
-    .validate = validate_tls,
+    struct phu_http_tls_conf tls;
 };
 
 static const struct phu_option influx_options[] = {
@@ -172,7 +121,7 @@ static const struct phu_option influx_options[] = {
     {.name = "tls",
      .type = PHU_OPTION_TABLE,
      .offset = offsetof(struct influx_conf, tls),
-     .table = &tls_table,
+     .table = &phu_http_tls_options,
      .meaning = "certificates, for https"},
 };
 
@@ -359,11 +308,6 @@ static bool has_new_secret(struct influx *influx)
     return is_new;
 }
 
-static const char *or_null(const char *text)
-{
-    return *text ? text : NULL;
-}
-
 static int check_key_file(const char *path)
 {
     struct stat status;
@@ -396,11 +340,7 @@ static int influx_open(const struct phu_exporter_env *env, const void *options, 
         abort();
     influx->env = *env;
     influx->conf = conf;
-    influx->tls = (struct phu_http_tls){.ca_file = or_null(conf->tls.ca),
-                                        .cert_file = or_null(conf->tls.certificate),
-                                        .key_file = or_null(conf->tls.key),
-                                        .server_name = or_null(conf->tls.server_name),
-                                        .is_unverified = !conf->tls.is_verified};
+    influx->tls = phu_http_tls_of(&conf->tls);
     error = check_key_file(conf->tls.key);
     if (error == 0) {
         error = read_secret(influx, influx->secret, why, sizeof why);

@@ -262,13 +262,7 @@ static void make_request(struct check *check, int64_t timeout_ns)
 {
     const struct phu_http_check_conf *conf = check->conf;
 
-    check->tls = (struct phu_http_tls){
-        .ca_file = *conf->tls.ca ? conf->tls.ca : NULL,
-        .cert_file = *conf->tls.certificate ? conf->tls.certificate : NULL,
-        .key_file = *conf->tls.key ? conf->tls.key : NULL,
-        .server_name = *conf->tls.server_name ? conf->tls.server_name : NULL,
-        .is_unverified = !conf->tls.is_verified,
-    };
+    check->tls = phu_http_tls_of(&conf->tls);
     check->request = (struct phu_http_request){
         .method = phu_http_methods[conf->method],
         .url = check->url,

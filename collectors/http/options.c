@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "phusong/http.h"
 #include "phusong/route.h"
 #include "target.h"
 
@@ -22,51 +23,6 @@ static const struct phu_option http_options[] = {
 
 const struct phu_option_table phu_http_options =
     PHU_OPTION_TABLE(http_options, struct phu_http_conf);
-
-static const struct phu_option tls_options[] = {
-    {.name = "verify",
-     .type = PHU_OPTION_BOOL,
-     .offset = offsetof(struct phu_http_tls_conf, is_verified),
-     .fallback = "true",
-     .meaning = "a certificate that does not hold fails the check; false accepts any"},
-    {.name = "ca",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct phu_http_tls_conf, ca),
-     .fallback = "",
-     .meaning = "file with the certificates of the authorities to trust; empty: the system's"},
-    {.name = "certificate",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct phu_http_tls_conf, certificate),
-     .fallback = "",
-     .meaning = "file with our own certificate, for servers that ask for one"},
-    {.name = "key",
-     .type = PHU_OPTION_PATH,
-     .offset = offsetof(struct phu_http_tls_conf, key),
-     .fallback = "",
-     .meaning = "file with the private key of our certificate"},
-    {.name = "server_name",
-     .type = PHU_OPTION_STRING,
-     .offset = offsetof(struct phu_http_tls_conf, server_name),
-     .fallback = "",
-     .meaning = "name to ask for (Host, SNI) and to expect in the certificate; empty: the URL's"},
-};
-
-static void validate_tls(const void *pointer, void *context)
-{
-    const struct phu_http_tls_conf *conf = pointer;
-
-    if (*conf->key && !*conf->certificate)
-        phu_conf_mistake(context, "key", "key needs certificate beside it");
-    if (*conf->certificate && !*conf->key)
-        phu_conf_mistake(context, "certificate", "certificate needs key beside it");
-}
-
-static const struct phu_option_table tls_table = {
-    .options = tls_options,
-    .count = sizeof tls_options / sizeof *tls_options,
-    .size = sizeof(struct phu_http_tls_conf),
-    .validate = validate_tls,
-};
 
 static const struct phu_option check_options[] = {
     {.name = "url",
@@ -160,7 +116,7 @@ static const struct phu_option check_options[] = {
     {.name = "tls",
      .type = PHU_OPTION_TABLE,
      .offset = offsetof(struct phu_http_check_conf, tls),
-     .table = &tls_table,
+     .table = &phu_http_tls_options,
      .meaning = "certificates, for https"},
 };
 

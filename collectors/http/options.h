@@ -2,6 +2,7 @@
 #pragma once
 
 #include "phusong/conf.h"
+#include "phusong/http.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,11 +17,6 @@ extern const char *const phu_http_schemes[], *const phu_http_methods[];
 
 struct phu_http_conf {
     int64_t max_concurrent;
-};
-
-struct phu_http_tls_conf {
-    bool is_verified;
-    char *ca, *certificate, *key, *server_name;
 };
 
 struct phu_http_check_conf {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct phu_http_client;
+struct phu_option_table;
 struct phu_http_call;
 struct phu_resolver;
 struct phu_sched;
@@ -24,6 +25,15 @@ struct phu_http_tls {
                                          Host; NULL: the URL's */
     bool is_unverified;               /* accept any certificate */
 };
+
+/* The same as a section `tls` of the configuration. */
+struct phu_http_tls_conf {
+    bool is_verified;
+    char *ca, *certificate, *key, *server_name;
+};
+extern const struct phu_option_table phu_http_tls_options;
+/* Borrows the strings. */
+struct phu_http_tls phu_http_tls_of(const struct phu_http_tls_conf *conf);
 
 /* Everything is borrowed until the call is done. NULL or 0 means "default" or "none". */
 struct phu_http_request {
