@@ -26,6 +26,7 @@
 #include "reload.h"
 #include "roster.h"
 #include "spool_conf.h"
+#include "subjects.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -126,6 +127,17 @@ static const struct phu_credential *find_credential(void *arg, const char *name)
     return phu_config_find_credential(agent->current->config, name);
 }
 
+static bool find_endpoint(void *arg, const char *id, struct phu_subject *subject)
+{
+    const struct agent *agent = arg;
+    uint32_t endpoint = phu_inventory_find_endpoint(agent->inventory, id);
+
+    if (endpoint == PHU_INVENTORY_NONE)
+        return false;
+    *subject = phu_subject_of_endpoint(agent->inventory, endpoint);
+    return true;
+}
+
 static int apply_dns(struct agent *agent, const struct phu_config *config)
 {
     const struct phu_strings *servers = &config->agent.dns_servers;
@@ -142,6 +154,8 @@ static int open_basics(struct agent *agent)
         .window_ns = config->agent.window_ns,
         .emit = agent->args->is_once ? emit_to_stdout : emit_to_spool,
         .emit_arg = agent,
+        .endpoint = find_endpoint,
+        .endpoint_arg = agent,
     };
     int error = phu_loop_new(&agent->sched);
 
@@ -246,14 +260,15 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
                     const struct phu_inventory_diff *diff)
 {
     struct phu_generation *before = agent->current;
+    struct phu_inventory *inventory_before = agent->inventory;
 
+    agent->inventory = inventory;
     agent->current = phu_generation_new(&agent->generations, config);
     apply_log(&config->log);
     if (apply_dns(agent, config))
         phu_log_error("agent", "the name servers stay the old ones", "%s", "");
     phu_roster_apply(&agent->roster, agent->current, inventory, diff);
-    phu_inventory_free(agent->inventory);
-    agent->inventory = inventory;
+    phu_inventory_free(inventory_before);
     open_outlets(agent); /* says what does not run */
     phu_generation_leave(before);
 }

@@ -116,9 +116,10 @@ static const struct statistic statistics[] = {
     {"resolver_queries_total", "counter", "", "Names asked of the name servers"},
     {"resolver_remembered_total", "counter", "",
      "Names answered from memory while their TTL lasted"},
-    {"rows", "gauge", "", "Rows (interfaces …) of all checks"},
+    {"rows", "gauge", "", "Rows (interfaces, ONUs …) of all checks"},
     {"rows_refused_total", "counter", "",
-     "Requests for rows (interfaces) beyond the 4096 that a check may have"},
+     "Rows (interfaces, ONUs …) refused: beyond the 16384 that a check may have, or for an "
+     "endpoint that is not in the inventory"},
     {"slots_missed_total", "counter", "reason",
      "Slots in which a check was not polled: late (the process was held up) or busy (its previous "
      "poll had not ended)"},

@@ -27,7 +27,7 @@
 #define SWEEP_SPAN_NS (4 * PHU_NS_PER_S)
 #define SWEEP_LEAST 250
 
-#define MAX_ROWS 4096
+#define MAX_ROWS 16384
 #define RESULT_COUNT (PHU_RESULT_NONE + 1)
 
 /* A collector in use. */
@@ -56,6 +56,8 @@ struct phu_monitor {
     char *tags;
     phu_monitor_verdict_cb *on_verdict;
     void *on_verdict_arg;
+    bool (*endpoint)(void *arg, const char *id, struct phu_subject *subject);
+    void *endpoint_arg;
     int64_t windows, observations[RESULT_COUNT], strays, values_refused, rows_refused;
     char buffer[PHU_LINE_MAX];
 };
@@ -237,7 +239,12 @@ static int row(struct phu_sink *sink, uint32_t check, const struct phu_row *want
 {
     struct phu_monitor *monitor = phu_container_of(sink, struct phu_monitor, sink);
     struct phu_tally *tally = find(monitor, check);
-    int result = tally ? phu_tally_row(tally, wanted, monitor->max_rows, out) : -ENOENT;
+    struct phu_subject endpoint;
+    bool is_known = wanted->endpoint && monitor->endpoint &&
+                    monitor->endpoint(monitor->endpoint_arg, wanted->endpoint, &endpoint);
+    int result =
+        tally ? phu_tally_row(tally, wanted, is_known ? &endpoint : NULL, monitor->max_rows, out)
+              : -ENOENT;
 
     if (result < 0)
         monitor->rows_refused++;
@@ -391,7 +398,8 @@ static void add_stats(struct phu_monitor *monitor)
         {"phusong_values_refused_total", PHU_STAT_COUNTER,
          "Values of unknown metrics or rows, or not finite"},
         {"phusong_rows_refused_total", PHU_STAT_COUNTER,
-         "Requests for rows (interfaces) beyond the 4096 that a check may have"},
+         "Rows (interfaces, ONUs …) refused: beyond the 16384 that a check may have, or for an "
+         "endpoint that is not in the inventory"},
     };
     const int64_t *values[] = {
         &monitor->windows,        &monitor->writer.points, &monitor->writer.dropped,
@@ -399,7 +407,7 @@ static void add_stats(struct phu_monitor *monitor)
         &monitor->rows_refused,
     };
     static const struct phu_stat_info rows = {"phusong_rows", PHU_STAT_GAUGE,
-                                              "Rows (interfaces …) of all checks"};
+                                              "Rows (interfaces, ONUs …) of all checks"};
 
     for (size_t i = 0; i < sizeof infos / sizeof *infos; i++)
         phu_stats_add(monitor->stats, &infos[i], NULL, values[i]);
@@ -453,6 +461,8 @@ int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf
     monitor->writer.buffer_size = sizeof monitor->buffer;
     monitor->writer.emit = conf->emit;
     monitor->writer.emit_arg = conf->emit_arg;
+    monitor->endpoint = conf->endpoint;
+    monitor->endpoint_arg = conf->endpoint_arg;
     phu_timeline_init(&monitor->timeline, conf->window_ns, now, phu_sched_wall(sched));
     monitor->newest_begin_ns = now.ns - 1;
     if (conf->stats)

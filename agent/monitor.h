@@ -32,13 +32,17 @@ struct phu_monitor;
 struct phu_monitor_conf {
     const char *agent; /* tag agent= */
     int64_t window_ns;
-    uint32_t max_rows;       /* per check; 0: 4096 */
+    uint32_t max_rows;       /* per check; 0: 16384 */
     struct phu_stats *stats; /* outlives the monitor; pushed as measurement `agent` each window; may
                               * be NULL */
     /* One line with its newline, borrowed for the call. `at` is its timestamp. Must not call back
      * into the monitor. */
     void (*emit)(void *arg, const char *line, size_t length, struct phu_wall at);
     void *emit_arg;
+    /* Tells who an endpoint is that a row serves; texts are borrowed for the call. False when there
+     * is none of that id. NULL: there are no endpoints at all. */
+    bool (*endpoint)(void *arg, const char *id, struct phu_subject *subject);
+    void *endpoint_arg;
 };
 
 int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf,

@@ -18,19 +18,26 @@ static const char *code_of_level(const struct phu_inventory *inventory, uint32_t
     return phu_inventory_text(inventory, level == PHU_LEVEL_HAMLET ? record->id : record->code);
 }
 
+struct phu_subject phu_subject_of_endpoint(const struct phu_inventory *inventory, uint32_t endpoint)
+{
+    const struct phu_endpoint *record = &inventory->endpoints[endpoint];
+
+    return (struct phu_subject){
+        .kind = PHU_SUBJECT_ENDPOINT,
+        .id = phu_inventory_text(inventory, record->id),
+        .hamlet = code_of_level(inventory, record->hamlet, PHU_LEVEL_HAMLET),
+        .commune = code_of_level(inventory, record->hamlet, PHU_LEVEL_COMMUNE),
+        .technology = phu_technology_name((enum phu_technology)record->technology),
+        .operator= phu_inventory_text(inventory, record->operator_name),
+    };
+}
+
 static uint16_t describe_endpoint(const struct phu_inventory *inventory, uint32_t check,
                                   struct phu_monitor_check *monitored, struct phu_check_spec *spec)
 {
     const struct phu_endpoint *endpoint = &inventory->endpoints[inventory->checks[check].owner];
 
-    monitored->subject = (struct phu_subject){
-        .kind = PHU_SUBJECT_ENDPOINT,
-        .id = phu_inventory_text(inventory, endpoint->id),
-        .hamlet = code_of_level(inventory, endpoint->hamlet, PHU_LEVEL_HAMLET),
-        .commune = code_of_level(inventory, endpoint->hamlet, PHU_LEVEL_COMMUNE),
-        .technology = phu_technology_name((enum phu_technology)endpoint->technology),
-        .operator= phu_inventory_text(inventory, endpoint->operator_name),
-    };
+    monitored->subject = phu_subject_of_endpoint(inventory, inventory->checks[check].owner);
     monitored->is_primary = check == endpoint->checks;
     spec->address = phu_inventory_text(inventory, endpoint->address);
     spec->credential = "";

@@ -13,3 +13,7 @@ struct phu_inventory;
 void phu_subject_describe(const struct phu_config *config, const struct phu_inventory *inventory,
                           uint32_t check, struct phu_monitor_check *monitored,
                           struct phu_check_spec *spec);
+
+/* The tags of an endpoint. */
+struct phu_subject phu_subject_of_endpoint(const struct phu_inventory *inventory,
+                                           uint32_t endpoint);

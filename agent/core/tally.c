@@ -7,15 +7,24 @@
 #define KEY_MAX 4096
 #define ROW_KEY_MAX 1024
 
+/* Tags of a row. One that serves nobody keeps its own tag alone, and the place in the tally's key
+ * where it belongs. One that serves an endpoint keeps its whole key. */
+struct row_tags {
+    uint16_t length;
+    uint16_t own_at,
+        own_length; /* of ",onu=0/1/3:5"; own_length == length: there is nothing else */
+    char text[];
+};
+
 struct row {
     struct phu_window_block *blocks;
-    char *key; /* ",interface=ge-0/0/1" */
-    uint32_t hash;
-    uint32_t key_length;
+    struct row_tags *tags;
+    uint32_t hash; /* of its own tag */
 };
 
 struct phu_tally_rows {
     uint32_t count, capacity;
+    uint32_t *slots; /* row handles by hash, twice the capacity, 0: free; NULL while they are few */
     struct row items[];
 };
 
@@ -98,8 +107,10 @@ void phu_tally_free(struct phu_tally *tally)
         return;
     for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
         phu_window_free(tally->plan, &tally->rows->items[i].blocks);
-        free(tally->rows->items[i].key);
+        free(tally->rows->items[i].tags);
     }
+    if (tally->rows)
+        free(tally->rows->slots);
     free(tally->rows);
     phu_window_free(tally->plan, &tally->blocks);
     if (tally->primary)
@@ -107,7 +118,181 @@ void phu_tally_free(struct phu_tally *tally)
     free(tally);
 }
 
+/* -- Tags of rows ---------------------------------------------------------------------------- */
+
+/* One tag of a key, behind its comma. */
+struct tag {
+    const char *text;
+    size_t length, name_length;
+};
+
+static size_t find_plain(const char *text, size_t length, char wanted)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == wanted && (i == 0 || text[i - 1] != '\\'))
+            return i;
+    }
+    return length;
+}
+
+static size_t split_key(const char *key, size_t length, struct tag *tags, size_t most)
+{
+    size_t count = 0;
+
+    while (length > 0 && count < most) {
+        size_t size = find_plain(key + 1, length - 1, ',');
+
+        tags[count++] = (struct tag){key + 1, size, find_plain(key + 1, size, '=')};
+        key += 1 + size;
+        length -= 1 + size;
+    }
+    return count;
+}
+
+static int compare_names(const struct tag *a, const struct tag *b)
+{
+    size_t common = a->name_length < b->name_length ? a->name_length : b->name_length;
+    int order = memcmp(a->text, b->text, common);
+
+    return order ? order : (a->name_length > b->name_length) - (a->name_length < b->name_length);
+}
+
+/* Puts a tag where its name belongs; one of that name is replaced. */
+static size_t insert_tag(struct tag *tags, size_t count, const struct tag *tag)
+{
+    size_t place = 0;
+    int order = 1;
+
+    while (place < count && (order = compare_names(tag, &tags[place])) > 0)
+        place++;
+    if (place < count && order == 0) {
+        tags[place] = *tag;
+        return count;
+    }
+    memmove(&tags[place + 1], &tags[place], (count - place) * sizeof *tags);
+    tags[place] = *tag;
+    return count + 1;
+}
+
+static size_t join_tags(char *buffer, const struct tag *tags, size_t count)
+{
+    char *cursor = buffer;
+
+    for (size_t i = 0; i < count; i++) {
+        *cursor++ = ',';
+        memcpy(cursor, tags[i].text, tags[i].length);
+        cursor += tags[i].length;
+    }
+    return (size_t)(cursor - buffer);
+}
+
+static ssize_t write_endpoint(char *buffer, size_t size, const struct phu_subject *endpoint)
+{
+    struct phu_line line;
+
+    phu_line_begin_key(&line, buffer, size, "", 0);
+    add_tag(&line, "commune", endpoint->commune);
+    add_tag(&line, "endpoint", endpoint->id);
+    add_tag(&line, "hamlet", endpoint->hamlet);
+    add_tag(&line, "operator", endpoint->operator);
+    add_tag(&line, "technology", endpoint->technology);
+    return phu_line_key(&line);
+}
+
+static bool is_place(const struct tag *tag)
+{
+    return (tag->name_length == 7 && memcmp(tag->text, "commune", 7) == 0) ||
+           (tag->name_length == 6 && memcmp(tag->text, "hamlet", 6) == 0);
+}
+
+/* The place of a row that serves an endpoint is the endpoint's, not that of the device. */
+static size_t drop_places(struct tag *tags, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!is_place(&tags[i]))
+            tags[kept++] = tags[i];
+    }
+    return kept;
+}
+
+#define TAGS_MAX 16 /* of a device and of an endpoint together there are ten, and the row's own */
+
+/* The tags of a device's check with those of an endpoint instead of its own place. `served` holds
+ * the latter. */
+static ssize_t merge_endpoint(struct tag *tags, size_t count, char served[KEY_MAX],
+                              const struct phu_subject *endpoint)
+{
+    ssize_t length = write_endpoint(served, KEY_MAX, endpoint);
+    struct tag added[TAGS_MAX];
+    size_t added_count;
+
+    if (length < 0)
+        return -EINVAL;
+    count = drop_places(tags, count);
+    added_count = split_key(served, (size_t)length, added, TAGS_MAX);
+    for (size_t i = 0; i < added_count; i++)
+        count = insert_tag(tags, count, &added[i]);
+    return (ssize_t)count;
+}
+
+static struct row_tags *new_tags(const char *text, size_t length, size_t own_at, size_t own_length)
+{
+    struct row_tags *tags = malloc(sizeof *tags + length);
+
+    if (!tags)
+        abort();
+    tags->own_at = (uint16_t)own_at;
+    tags->own_length = (uint16_t)own_length;
+    tags->length = (uint16_t)length;
+    memcpy(tags->text, text, length);
+    return tags;
+}
+
+/* `own` is ",onu=0/1/3:5", or nothing. -EINVAL when its name is that of another tag. */
+static int make_tags(const struct phu_tally *tally, const char *own, size_t own_length,
+                     const struct phu_subject *endpoint, struct row_tags **out)
+{
+    char served[KEY_MAX], whole[2 * KEY_MAX + ROW_KEY_MAX];
+    struct tag tags[TAGS_MAX], mine;
+    ssize_t count = (ssize_t)split_key(tally->key, tally->key_length, tags, TAGS_MAX);
+    size_t own_at = 0;
+
+    if (endpoint)
+        count = merge_endpoint(tags, (size_t)count, served, endpoint);
+    if (count < 0)
+        return -EINVAL;
+    if (own_length) {
+        ssize_t before = count;
+
+        split_key(own, own_length, &mine, 1);
+        count = (ssize_t)insert_tag(tags, (size_t)count, &mine);
+        if (count == before)
+            return -EINVAL;
+        for (size_t i = 0; tags[i].text != mine.text; i++)
+            own_at += 1 + tags[i].length;
+    }
+    if (endpoint)
+        *out = new_tags(whole, join_tags(whole, tags, (size_t)count), own_at, own_length);
+    else
+        *out = new_tags(own, own_length, own_at, own_length);
+    return 0;
+}
+
+static bool is_whole(const struct row_tags *tags)
+{
+    return tags->length != tags->own_length;
+}
+
+static const char *own_tag(const struct row_tags *tags)
+{
+    return is_whole(tags) ? tags->text + tags->own_at : tags->text;
+}
+
 /* -- Rows ------------------------------------------------------------------------------------ */
+
+#define FEW_ROWS 8
 
 uint32_t phu_tally_row_count(const struct phu_tally *tally)
 {
@@ -120,60 +305,102 @@ static uint32_t hash_bytes(const char *bytes, size_t length)
 
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ (unsigned char)bytes[i]) * 16777619u;
-    return hash;
+    hash ^= hash >> 15; /* names differ at their end, and slots are taken by the low bits */
+    return hash * 0x9e3779b1u;
 }
 
-static struct row *append_row(struct phu_tally *tally)
+static void take_slot(struct phu_tally_rows *rows, uint32_t handle)
 {
-    struct phu_tally_rows *rows = tally->rows;
-    uint32_t count = rows ? rows->count : 0;
+    uint32_t mask = rows->capacity * 2 - 1;
+    uint32_t slot = rows->items[handle - 1].hash & mask;
 
-    if (!rows || count == rows->capacity) {
-        uint32_t capacity = count ? count * 2 : 4;
+    while (rows->slots[slot])
+        slot = (slot + 1) & mask;
+    rows->slots[slot] = handle;
+}
 
-        rows = realloc(rows, sizeof *rows + capacity * sizeof *rows->items);
-        if (!rows)
-            abort();
-        rows->capacity = capacity;
-        tally->rows = rows;
+static struct phu_tally_rows *grow_rows(struct phu_tally_rows *rows)
+{
+    uint32_t count = rows ? rows->count : 0, capacity = count ? count * 2 : 4;
+    uint32_t *slots = rows ? rows->slots : NULL;
+
+    free(slots);
+    rows = realloc(rows, sizeof *rows + capacity * sizeof *rows->items);
+    slots = capacity > FEW_ROWS ? calloc((size_t)capacity * 2, sizeof *slots) : NULL;
+    if (!rows || (!slots && capacity > FEW_ROWS))
+        abort();
+    rows->count = count;
+    rows->capacity = capacity;
+    rows->slots = slots;
+    for (uint32_t handle = 1; slots && handle <= count; handle++)
+        take_slot(rows, handle);
+    return rows;
+}
+
+static void append_row(struct phu_tally *tally, struct row_tags *tags, uint32_t hash)
+{
+    if (!tally->rows || tally->rows->count == tally->rows->capacity)
+        tally->rows = grow_rows(tally->rows);
+    tally->rows->items[tally->rows->count++] = (struct row){.tags = tags, .hash = hash};
+    if (tally->rows->slots)
+        take_slot(tally->rows, tally->rows->count);
+}
+
+static bool is_row(const struct row *row, const char *own, size_t length, uint32_t hash)
+{
+    return row->hash == hash && row->tags->own_length == length &&
+           memcmp(own_tag(row->tags), own, length) == 0;
+}
+
+/* 0 when there is none. */
+static uint32_t find_row(const struct phu_tally_rows *rows, const char *own, size_t length,
+                         uint32_t hash)
+{
+    uint32_t mask, slot;
+
+    if (!rows || !rows->slots) {
+        for (uint32_t i = 0; rows && i < rows->count; i++) {
+            if (is_row(&rows->items[i], own, length, hash))
+                return i + 1;
+        }
+        return 0;
     }
-    rows->count = count + 1;
-    rows->items[count] = (struct row){0};
-    return &rows->items[count];
+    mask = rows->capacity * 2 - 1;
+    for (slot = hash & mask; rows->slots[slot]; slot = (slot + 1) & mask) {
+        if (is_row(&rows->items[rows->slots[slot] - 1], own, length, hash))
+            return rows->slots[slot];
+    }
+    return 0;
 }
 
-int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted, uint32_t max_rows,
-                  uint32_t *row)
+int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
+                  const struct phu_subject *endpoint, uint32_t max_rows, uint32_t *row)
 {
-    char key[ROW_KEY_MAX];
+    char own[ROW_KEY_MAX];
+    struct row_tags *tags;
     struct phu_line line;
-    struct row *item;
     ssize_t length;
     uint32_t hash;
+    int error;
 
-    phu_line_begin_key(&line, key, sizeof key, "", 0);
-    phu_line_tag(&line, wanted->tag, wanted->name);
+    phu_line_begin_key(&line, own, sizeof own, "", 0);
+    if (wanted->tag[0])
+        phu_line_tag(&line, wanted->tag, wanted->name);
     length = phu_line_key(&line);
-    if (length <= 0)
+    if (length < 0 || (length == 0 && wanted->tag[0]))
         return -EINVAL;
-    hash = hash_bytes(key, (size_t)length);
-    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
-        item = &tally->rows->items[i];
-        if (item->hash == hash && item->key_length == (size_t)length &&
-            memcmp(item->key, key, (size_t)length) == 0) {
-            *row = i + 1;
-            return 0;
-        }
-    }
+    hash = hash_bytes(own, (size_t)length);
+    *row = find_row(tally->rows, own, (size_t)length, hash);
+    if (*row)
+        return 0;
+    if (wanted->endpoint && !endpoint)
+        return -ENOENT;
     if (phu_tally_row_count(tally) >= max_rows)
         return -ENOSPC;
-    item = append_row(tally);
-    item->hash = hash;
-    item->key_length = (uint32_t)length;
-    item->key = malloc((size_t)length);
-    if (!item->key)
-        abort();
-    memcpy(item->key, key, (size_t)length);
+    error = make_tags(tally, own, (size_t)length, endpoint, &tags);
+    if (error)
+        return error;
+    append_row(tally, tags, hash);
     *row = tally->rows->count;
     return 0;
 }
@@ -340,14 +567,28 @@ static void write_own(const struct phu_tally *tally, struct phu_tally_writer *wr
     }
 }
 
+static void begin_row_line(struct phu_line *line, const struct phu_tally_writer *writer,
+                           const struct phu_tally *tally, const struct row_tags *tags,
+                           const char *measurement)
+{
+    phu_line_begin(line, writer->buffer, writer->buffer_size, measurement);
+    phu_line_ready(line, writer->tags, writer->tags_length);
+    if (is_whole(tags)) {
+        phu_line_ready(line, tags->text, tags->length);
+        return;
+    }
+    phu_line_ready(line, tally->key, tags->own_at);
+    phu_line_ready(line, tags->text, tags->length);
+    phu_line_ready(line, tally->key + tags->own_at, tally->key_length - tags->own_at);
+}
+
 static void write_row(const struct phu_tally *tally, const struct row *row,
                       struct phu_tally_writer *writer, struct phu_wall stamp)
 {
     for (size_t group = 0; group < phu_window_group_count(tally->plan); group++) {
         struct phu_line line;
 
-        begin_line(&line, writer, tally, phu_window_measurement(tally->plan, group), true);
-        phu_line_ready(&line, row->key, row->key_length);
+        begin_row_line(&line, writer, tally, row->tags, phu_window_measurement(tally->plan, group));
         phu_window_write(tally->plan, row->blocks, group, &line);
         end_line(&line, writer, stamp);
     }

@@ -80,9 +80,11 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
                   struct phu_mono begin, uint32_t segment, struct phu_tally **out);
 void phu_tally_free(struct phu_tally *tally);
 
-/* As phu_sink_row(). */
-int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted, uint32_t max_rows,
-                  uint32_t *row);
+/* As phu_sink_row(). `endpoint` is the one that `wanted` names, or NULL when there is none. A row
+ * that serves an endpoint has the endpoint's hamlet and commune instead of the device's. -EINVAL
+ * when its tag has the name of one that all lines of the check have. */
+int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
+                  const struct phu_subject *endpoint, uint32_t max_rows, uint32_t *row);
 uint32_t phu_tally_row_count(const struct phu_tally *tally);
 
 /* Returns how many values it refused: of no such metric or row, or not finite. */

@@ -71,13 +71,26 @@ static void emit(void *arg, const char *line, size_t length, struct phu_wall at)
         bench->lines[bench->line_count++] = strndup(line, length);
 }
 
+static bool find_endpoint(void *arg, const char *id, struct phu_subject *subject)
+{
+    (void)arg;
+    *subject = (struct phu_subject){.kind = PHU_SUBJECT_ENDPOINT,
+                                    .id = id,
+                                    .hamlet = "h 2",
+                                    .commune = "",
+                                    .technology = "fibre",
+                                    .operator= "vnpt, net" };
+    return strncmp(id, "bn-", 3) == 0;
+}
+
 static void open_bench(struct bench *bench, uint32_t max_rows, bool has_stats)
 {
     struct phu_monitor_conf conf = {.agent = "bn-1",
                                     .window_ns = 60 * SECOND,
                                     .max_rows = max_rows,
                                     .emit = emit,
-                                    .emit_arg = bench};
+                                    .emit_arg = bench,
+                                    .endpoint = find_endpoint};
 
     *bench = (struct bench){.sched = phu_sim_new(phu_sim_wall(NOON)), .keeps_lines = true};
     bench->stats = conf.stats = has_stats ? phu_stats_new() : NULL;
@@ -245,15 +258,100 @@ static void a_device_has_rows(void **state)
                         "uptime_max_s=86400i 1795435200000000000\n");
     assert_string_equal(bench.lines[2],
                         "interface,agent=bn-1,check=snmp,commune=09193,device=bn-0412,"
-                        "hamlet=h\\ 1,site=olt-7,interface=ge\\ 0/1 in_bytes=1000i "
+                        "hamlet=h\\ 1,interface=ge\\ 0/1,site=olt-7 in_bytes=1000i "
                         "1795435200000000000\n");
     assert_string_equal(bench.lines[3],
                         "optics,agent=bn-1,check=snmp,commune=09193,device=bn-0412,hamlet=h\\ 1,"
-                        "site=olt-7,interface=ge\\ 0/1 rx_sum_dbm=-21.5,rx_count=1i,"
+                        "interface=ge\\ 0/1,site=olt-7 rx_sum_dbm=-21.5,rx_count=1i,"
                         "rx_min_dbm=-21.5,rx_max_dbm=-21.5 1795435200000000000\n");
-    assert_non_null(
-        strstr(bench.lines[4],
-               "interface=ge\\ 0/2 in_bytes=1000i,speed_sum_bps=1000000000i,speed_count=1i"));
+    assert_non_null(strstr(
+        bench.lines[4],
+        "interface=ge\\ 0/2,site=olt-7 in_bytes=1000i,speed_sum_bps=1000000000i,speed_count=1i"));
+    close_bench(&bench);
+}
+
+static int row(struct bench *bench, uint32_t check, const char *tag, const char *name,
+               const char *endpoint, uint32_t *handle)
+{
+    return phu_sink_row(phu_monitor_sink(bench->monitor), check,
+                        &(struct phu_row){.tag = tag, .name = name, .endpoint = endpoint}, handle);
+}
+
+static void a_row_that_serves_an_endpoint_has_its_tags(void **state)
+{
+    const struct phu_value power = {.metric = DEV_POWER, .f = -21.5};
+    struct bench bench;
+    uint32_t check, served, other, again, whole;
+
+    (void)state;
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
+    assert_int_equal(row(&bench, check, "onu", "0/1:5", "bn-1-fibre", &served), 0);
+    assert_int_equal(row(&bench, check, "onu", "0/1:6", NULL, &other), 0);
+    assert_int_equal(row(&bench, check, "", "", "bn-2-4g", &whole), 0);
+    assert_int_equal(row(&bench, check, "onu", "0/1:5", NULL, &again), 0);
+    assert_int_equal(again, served); /* whatever endpoint is named later */
+    assert_int_equal(row(&bench, check, "onu", "0/1:5", "gone", &again), 0);
+    assert_int_equal(again, served);
+    assert_int_equal(row(&bench, check, "", "", NULL, &again), 0);
+    assert_int_equal(again, whole);
+    put(&bench, check, served, PHU_RESULT_NONE, &power, 1);
+    put(&bench, check, other, PHU_RESULT_NONE, &power, 1);
+    put(&bench, check, whole, PHU_RESULT_NONE, &power, 1);
+    phu_sim_run(bench.sched, 61 * SECOND);
+    assert_int_equal(bench.line_count, 4);
+    assert_non_null(strstr(bench.lines[1],
+                           "optics,agent=bn-1,check=snmp,device=bn-0412,endpoint=bn-1-fibre,"
+                           "hamlet=h\\ 2,onu=0/1:5,operator=vnpt\\,\\ net,site=olt-7,"
+                           "technology=fibre rx_sum_dbm="));
+    assert_non_null(strstr(bench.lines[2], "optics,agent=bn-1,check=snmp,commune=09193,"
+                                           "device=bn-0412,hamlet=h\\ 1,onu=0/1:6,site=olt-7 "
+                                           "rx_sum_dbm="));
+    assert_non_null(strstr(bench.lines[3],
+                           "optics,agent=bn-1,check=snmp,device=bn-0412,endpoint=bn-2-4g,"
+                           "hamlet=h\\ 2,operator=vnpt\\,\\ net,site=olt-7,technology=fibre "
+                           "rx_sum_dbm="));
+    close_bench(&bench);
+}
+
+static void a_row_that_cannot_be_is_refused(void **state)
+{
+    struct bench bench;
+    uint32_t check, handle;
+
+    (void)state;
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
+    assert_int_equal(row(&bench, check, "onu", "1", "nobody", &handle), -ENOENT);
+    assert_int_equal(row(&bench, check, "onu", "1", "", &handle), -ENOENT);
+    assert_int_equal(row(&bench, check, "device", "1", NULL, &handle), -EINVAL);
+    assert_int_equal(row(&bench, check, "onu", "", NULL, &handle), -EINVAL);
+    assert_int_equal(row(&bench, check, "endpoint", "1", "bn-1", &handle), -EINVAL);
+    assert_int_equal(row(&bench, check, "onu", "1", "bn-1", &handle), 0);
+    close_bench(&bench);
+}
+
+/* Each is found again, and none takes long: with a search from the first this is 200 million
+ * comparisons. */
+static void many_rows_are_found(void **state)
+{
+    enum { MANY = 16384 };
+    struct bench bench;
+    char name[32], endpoint[32];
+    uint32_t check, handle;
+
+    (void)state;
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < MANY; i++) {
+            snprintf(name, sizeof name, "0/%u/%u:%u", i / 2048, i / 128 % 16, i % 128);
+            snprintf(endpoint, sizeof endpoint, "bn-%u", i);
+            assert_int_equal(row(&bench, check, "onu", name, i % 2 ? endpoint : NULL, &handle), 0);
+            assert_int_equal(handle, i + 1);
+        }
+    }
+    assert_int_equal(row(&bench, check, "onu", "one more", NULL, &handle), -ENOSPC);
     close_bench(&bench);
 }
 
@@ -504,6 +602,9 @@ int main(void)
         cmocka_unit_test(a_primary_check_gives_coverage),
         cmocka_unit_test(another_check_gives_its_own_measurement),
         cmocka_unit_test(a_device_has_rows),
+        cmocka_unit_test(a_row_that_serves_an_endpoint_has_its_tags),
+        cmocka_unit_test(a_row_that_cannot_be_is_refused),
+        cmocka_unit_test(many_rows_are_found),
         cmocka_unit_test(a_late_reply_is_no_round_trip),
         cmocka_unit_test(what_makes_no_sense_is_refused_and_counted),
         cmocka_unit_test(the_end_of_a_poll_is_told_once),
