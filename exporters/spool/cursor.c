@@ -2,9 +2,9 @@
  * zeros, CRC32C of all that in its last 4 bytes; little endian. */
 #include "cursor.h"
 
+#include "bytes.h"
 #include "crc32c.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,66 +18,38 @@ enum { VERSION = 1, RANGES_OFFSET = 32, CRC_OFFSET = PHU_CURSOR_SLOT_SIZE - 4 };
 static const uint8_t magic[8] = {0xff, 'P', 'H', 'U', 'C', 'U', 'R', 0xfe};
 static const char suffix[] = ".cursor";
 
-static void put64(uint8_t *bytes, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(bytes, &value, sizeof value);
-}
-
-static void put32(uint8_t *bytes, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(bytes, &value, sizeof value);
-}
-
-static uint64_t get64(const uint8_t *bytes)
-{
-    uint64_t value;
-
-    memcpy(&value, bytes, sizeof value);
-    return le64toh(value);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-    uint32_t value;
-
-    memcpy(&value, bytes, sizeof value);
-    return le32toh(value);
-}
-
 void phu_cursor_encode(uint8_t slot[PHU_CURSOR_SLOT_SIZE], const struct phu_cursor *cursor)
 {
     memset(slot, 0, PHU_CURSOR_SLOT_SIZE);
     memcpy(slot, magic, sizeof magic);
-    put32(slot + 8, VERSION);
-    put32(slot + 12, (uint32_t)cursor->range_count);
-    put64(slot + 16, cursor->generation);
-    put64(slot + 24, cursor->live);
+    phu_put_le32(slot + 8, VERSION);
+    phu_put_le32(slot + 12, (uint32_t)cursor->range_count);
+    phu_put_le64(slot + 16, cursor->generation);
+    phu_put_le64(slot + 24, cursor->live);
     for (size_t i = 0; i < cursor->range_count; i++) {
-        put64(slot + RANGES_OFFSET + 16 * i, cursor->ranges[i].from);
-        put64(slot + RANGES_OFFSET + 16 * i + 8, cursor->ranges[i].to);
+        phu_put_le64(slot + RANGES_OFFSET + 16 * i, cursor->ranges[i].from);
+        phu_put_le64(slot + RANGES_OFFSET + 16 * i + 8, cursor->ranges[i].to);
     }
-    put32(slot + CRC_OFFSET, phu_crc32c(0, slot, CRC_OFFSET));
+    phu_put_le32(slot + CRC_OFFSET, phu_crc32c(0, slot, CRC_OFFSET));
 }
 
 int phu_cursor_decode(const uint8_t slot[PHU_CURSOR_SLOT_SIZE], struct phu_cursor *cursor)
 {
     uint64_t low = 0;
 
-    if (memcmp(slot, magic, sizeof magic) != 0 || get32(slot + 8) != VERSION ||
-        get32(slot + CRC_OFFSET) != phu_crc32c(0, slot, CRC_OFFSET))
+    if (memcmp(slot, magic, sizeof magic) != 0 || phu_get_le32(slot + 8) != VERSION ||
+        phu_get_le32(slot + CRC_OFFSET) != phu_crc32c(0, slot, CRC_OFFSET))
         return -EINVAL;
     *cursor = (struct phu_cursor){
-        .generation = get64(slot + 16),
-        .live = get64(slot + 24),
-        .range_count = get32(slot + 12),
+        .generation = phu_get_le64(slot + 16),
+        .live = phu_get_le64(slot + 24),
+        .range_count = phu_get_le32(slot + 12),
     };
     if (cursor->range_count > PHU_CURSOR_RANGES_MOST)
         return -EINVAL;
     for (size_t i = 0; i < cursor->range_count; i++) {
-        cursor->ranges[i].from = get64(slot + RANGES_OFFSET + 16 * i);
-        cursor->ranges[i].to = get64(slot + RANGES_OFFSET + 16 * i + 8);
+        cursor->ranges[i].from = phu_get_le64(slot + RANGES_OFFSET + 16 * i);
+        cursor->ranges[i].to = phu_get_le64(slot + RANGES_OFFSET + 16 * i + 8);
         if (cursor->ranges[i].from < low || cursor->ranges[i].to <= cursor->ranges[i].from)
             return -EINVAL;
         low = cursor->ranges[i].to;

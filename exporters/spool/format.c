@@ -1,11 +1,11 @@
 /* See format.h. */
 #include "format.h"
 
+#include "bytes.h"
 #include "crc32c.h"
 
 #include "phusong/point.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -13,76 +13,48 @@ static const uint8_t segment_magic[8] = {0xff, 'P', 'H', 'U', 'S', 'E', 'G', 0xf
 static const uint8_t record_magic[4] = {0xff, 0xf5, 0xfe, 0xc0};
 static const uint8_t seal_magic[4] = {0xfe, 0xc1, 0xf9, 0xff};
 
-static void put32(uint8_t *bytes, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(bytes, &value, sizeof value);
-}
-
-static void put64(uint8_t *bytes, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(bytes, &value, sizeof value);
-}
-
-static uint32_t get32(const uint8_t *bytes)
-{
-    uint32_t value;
-
-    memcpy(&value, bytes, sizeof value);
-    return le32toh(value);
-}
-
-static uint64_t get64(const uint8_t *bytes)
-{
-    uint64_t value;
-
-    memcpy(&value, bytes, sizeof value);
-    return le64toh(value);
-}
-
 void phu_segment_header_encode(uint8_t *bytes, uint64_t base)
 {
     memset(bytes, 0, PHU_SEGMENT_HEADER_SIZE);
     memcpy(bytes, segment_magic, sizeof segment_magic);
-    put32(bytes + 8, PHU_SEGMENT_VERSION);
-    put64(bytes + 16, base);
-    put32(bytes + 28, phu_crc32c(0, bytes, 28));
+    phu_put_le32(bytes + 8, PHU_SEGMENT_VERSION);
+    phu_put_le64(bytes + 16, base);
+    phu_put_le32(bytes + 28, phu_crc32c(0, bytes, 28));
 }
 
 int phu_segment_header_decode(const uint8_t *bytes, uint64_t base)
 {
     if (memcmp(bytes, segment_magic, sizeof segment_magic) != 0 ||
-        get32(bytes + 28) != phu_crc32c(0, bytes, 28))
+        phu_get_le32(bytes + 28) != phu_crc32c(0, bytes, 28))
         return -EINVAL;
-    if (get32(bytes + 8) != PHU_SEGMENT_VERSION)
+    if (phu_get_le32(bytes + 8) != PHU_SEGMENT_VERSION)
         return -ENOTSUP;
-    return get64(bytes + 16) == base ? 0 : -EINVAL;
+    return phu_get_le64(bytes + 16) == base ? 0 : -EINVAL;
 }
 
 void phu_seal_encode(uint8_t *bytes, const struct phu_seal *seal)
 {
     memset(bytes, 0, PHU_SEAL_SIZE);
     memcpy(bytes, seal_magic, sizeof seal_magic);
-    put32(bytes + 4, seal->count);
-    put64(bytes + 8, (uint64_t)seal->first.ns);
-    put64(bytes + 16, (uint64_t)seal->last.ns);
-    put64(bytes + 24, seal->base);
-    put64(bytes + 32, seal->size);
-    put32(bytes + 44, phu_crc32c(0, bytes, 44));
+    phu_put_le32(bytes + 4, seal->count);
+    phu_put_le64(bytes + 8, (uint64_t)seal->first.ns);
+    phu_put_le64(bytes + 16, (uint64_t)seal->last.ns);
+    phu_put_le64(bytes + 24, seal->base);
+    phu_put_le64(bytes + 32, seal->size);
+    phu_put_le32(bytes + 44, phu_crc32c(0, bytes, 44));
 }
 
 int phu_seal_decode(const uint8_t *bytes, struct phu_seal *seal)
 {
     if (memcmp(bytes, seal_magic, sizeof seal_magic) != 0 ||
-        get32(bytes + 44) != phu_crc32c(0, bytes, 44))
+        phu_get_le32(bytes + 44) != phu_crc32c(0, bytes, 44))
         return -EINVAL;
     *seal = (struct phu_seal){
-        .count = get32(bytes + 4),
-        .first.ns = (int64_t)get64(bytes + 8),
-        .last.ns = (int64_t)get64(bytes + 16),
-        .base = get64(bytes + 24),
-        .size = get64(bytes + 32),
+        .count = phu_get_le32(bytes + 4),
+        .first.ns = (int64_t)phu_get_le64(bytes + 8),
+        .last.ns = (int64_t)phu_get_le64(bytes + 16),
+        .base = phu_get_le64(bytes + 24),
+        .size = phu_get_le64(bytes + 32),
     };
     return 0;
 }
@@ -91,39 +63,40 @@ static uint32_t header_check(const uint8_t *bytes, uint64_t address)
 {
     uint8_t place[8];
 
-    put64(place, address);
+    phu_put_le64(place, address);
     return phu_crc32c(phu_crc32c(0, place, sizeof place), bytes, 24);
 }
 
 void phu_record_begin(uint8_t *bytes, uint32_t length, struct phu_wall at)
 {
     memcpy(bytes, record_magic, sizeof record_magic);
-    put32(bytes + 4, length);
-    put64(bytes + 8, (uint64_t)at.ns);
+    phu_put_le32(bytes + 4, length);
+    phu_put_le64(bytes + 8, (uint64_t)at.ns);
 }
 
 void phu_record_finish(uint8_t *bytes, uint32_t index, uint64_t address)
 {
-    put32(bytes + 16, index);
-    put32(bytes + 20, phu_crc32c(0, bytes + PHU_RECORD_HEADER_SIZE, get32(bytes + 4)));
-    put32(bytes + 24, header_check(bytes, address));
+    phu_put_le32(bytes + 16, index);
+    phu_put_le32(bytes + 20,
+                 phu_crc32c(0, bytes + PHU_RECORD_HEADER_SIZE, phu_get_le32(bytes + 4)));
+    phu_put_le32(bytes + 24, header_check(bytes, address));
 }
 
 size_t phu_record_size(const uint8_t *bytes)
 {
-    return PHU_RECORD_HEADER_SIZE + (size_t)get32(bytes + 4);
+    return PHU_RECORD_HEADER_SIZE + (size_t)phu_get_le32(bytes + 4);
 }
 
 struct phu_wall phu_record_time(const uint8_t *bytes)
 {
-    return (struct phu_wall){(int64_t)get64(bytes + 8)};
+    return (struct phu_wall){(int64_t)phu_get_le64(bytes + 8)};
 }
 
 static bool is_record_header(const uint8_t *bytes, uint64_t address)
 {
     return memcmp(bytes, record_magic, sizeof record_magic) == 0 &&
-           get32(bytes + 24) == header_check(bytes, address) && get32(bytes + 4) > 0 &&
-           get32(bytes + 4) <= PHU_LINE_MAX;
+           phu_get_le32(bytes + 24) == header_check(bytes, address) &&
+           phu_get_le32(bytes + 4) > 0 && phu_get_le32(bytes + 4) <= PHU_LINE_MAX;
 }
 
 static bool is_seal(const uint8_t *bytes, uint64_t address, struct phu_seal *seal)
@@ -162,13 +135,14 @@ static bool take_record(const uint8_t *data, size_t size, size_t offset, bool is
         return !is_end;
     }
     item->next = item->address + total;
-    item->length = get32(header + 4);
-    item->index = get32(header + 16);
+    item->length = phu_get_le32(header + 4);
+    item->index = phu_get_le32(header + 16);
     item->is_index_known = true;
     item->at = phu_record_time(header);
     item->line = (const char *)header + PHU_RECORD_HEADER_SIZE;
-    item->status = phu_crc32c(0, item->line, item->length) == get32(header + 20) ? PHU_SCAN_RECORD
-                                                                                 : PHU_SCAN_DAMAGED;
+    item->status = phu_crc32c(0, item->line, item->length) == phu_get_le32(header + 20)
+                       ? PHU_SCAN_RECORD
+                       : PHU_SCAN_DAMAGED;
     return true;
 }
 
