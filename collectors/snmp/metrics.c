@@ -120,7 +120,7 @@ const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS] = {
     {"signal", "tx_bytes", "bytes", PHU_METRIC_COUNT, PHU_METRIC_INT, "bytes sent by the modem"},
     {"signal", "cell_changes", "1", PHU_METRIC_COUNT, PHU_METRIC_INT,
      "polls that found another cell than the one before"},
-    {"signal", "operator", "", PHU_METRIC_LATEST, PHU_METRIC_TEXT,
+    {"signal", "cell_operator", "", PHU_METRIC_LATEST, PHU_METRIC_TEXT,
      "network operator as the device names it"},
     {"signal", "plmn", "", PHU_METRIC_LATEST, PHU_METRIC_TEXT, "MCC and MNC"},
     {"signal", "cell", "", PHU_METRIC_LATEST, PHU_METRIC_TEXT, "cell identity"},
