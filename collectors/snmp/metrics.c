@@ -192,6 +192,8 @@ const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS] = {
     {"pon", "state_down", "1", PHU_METRIC_COUNT, PHU_METRIC_INT,
      "polls in which the port was down"},
     {"pon", "onus_total", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT, "ONUs that the port has"},
+    {"pon", "onus_configured", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT,
+     "ONUs that are configured on the port, whether they were ever seen or not"},
     {"pon", "onus_online", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT,
      "ONUs of the port that were online"},
     {"pon", "onus_los", "1", PHU_METRIC_SPREAD, PHU_METRIC_INT,

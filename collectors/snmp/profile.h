@@ -80,7 +80,8 @@ struct phu_profile_choice {
 
 struct phu_profile_column {
     const char *name;
-    struct phu_oid oid; /* of the column, or of a scalar without its final 0 */
+    struct phu_oid oid; /* of the column, or of a scalar without its final 0; length 0 with `of` */
+    int of; /* the column whose cell this one reads; it is not walked itself. -1: its own */
     enum phu_profile_use use;
     int metric;               /* enum phu_snmp_metric; -1: none, or chosen */
     const char *family;       /* "optics.state", or NULL */
@@ -99,6 +100,8 @@ struct phu_profile_column {
     int chooser; /* column that chooses the metric; -1: none */
     const struct phu_profile_choice *choices;
     size_t choice_count;
+    const unsigned *share_of; /* raw becomes percent of the sum of these columns */
+    size_t share_count;
     int si_scale;  /* column with SnmpSensorScale (9 units, 8 milli, 10 kilo …); -1: none */
     int decimals;  /* column with the number of decimals (EntitySensorPrecision); -1: none */
     void *private; /* compiled expression */
@@ -242,7 +245,8 @@ struct phu_row_source {
 
 /* Fills a template: {1} the first part of the index, {2>>8&0xff} bits of one, {2..} all from there
  * on joined by points, {text:1} a text of which part 1 is the length, {ifname:1} the interface's
- * name (its index where it has none), {COLUMN} the text of another column. -EINVAL when the index
+ * name (its index where it has none), {COLUMN} the text of another column (the index where it has
+ * none), {1>>24&0xf+1} bits and one more. -EINVAL when the index
  * is too short. */
 int phu_profile_row_name(const char *pattern, const struct phu_row_source *source,
                          char name[PHU_PROFILE_NAME_SIZE]);
