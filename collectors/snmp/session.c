@@ -1,7 +1,7 @@
 /* One conversation with one device. See session.h.
  *
  * How net-snmp is kept from blocking and from surprising: it never sees the socket. Its transport
- * is three functions of ours; f_recv hands over the datagram that was just read, f_send sends and
+ * is three functions of ours; f_recv hands over the datagram that was just read, f_send queues and
  * always claims success (a failed sending leaves net-snmp's list of requests in disorder). Its
  * callback only notes what happened; the news are told after the library has returned, so whoever
  * hears them may close the session. The flag DONT_PROBE is set again after opening, because
@@ -9,9 +9,11 @@
  */
 #include "session.h"
 
+#include "peek.h"
 #include "phusong/log.h"
 #include "phusong/sched.h"
 #include "secret.h"
+#include "socket.h"
 #include "usm.h"
 
 #include <net-snmp/net-snmp-config.h>
@@ -23,12 +25,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
 #define VARBINDS_MAX 4096
 #define DATAGRAM_MAX 65536
-#define DATAGRAMS_PER_WAKEUP 8
 #define RANDOM_IDS 64
 
 /* net-snmp compares with its own reading of the clock, the wheel has ticks: ask a little later. */
@@ -42,24 +41,25 @@ struct phu_session_shell {
     netsnmp_large_fd_set ready;
     uint32_t random[RANDOM_IDS];
     size_t random_left;
+    struct phu_udp *v4, *v6; /* NULL: the machine has no such addresses */
     struct phu_varbind varbinds[VARBINDS_MAX];
-    u_char datagram[DATAGRAM_MAX];
 };
 
 struct phu_session {
     struct phu_session_shell *shell;
     struct phu_session_config config;
     void *handle; /* net-snmp's */
-    int fd;
-    struct phu_watch *watch;
+    struct phu_udp_peer peer;
+    uint32_t id; /* of the last message sent */
     struct phu_timer timer;
     bool is_asking, has_news;
     unsigned resends; /* of the question being asked */
     struct phu_session_news news;
-    netsnmp_variable_list *answer; /* what news.varbinds points into */
-    int datagram_length;
+    netsnmp_variable_list *answer;           /* what news.varbinds points into */
+    const struct phu_udp_datagram *datagram; /* being read */
     int64_t arrived_ns, sent_ns;
-    int send_error;
+    int64_t overflows; /* of the socket, when the question was asked */
+    int passing_error;
     uint8_t engine[PHU_ENGINE_ID_MAX];
     size_t engine_length;
     struct phu_session_counts counts;
@@ -78,13 +78,36 @@ const uint8_t *phu_session_engine(const struct phu_session *session, size_t *len
 
 /* -- Shell ----------------------------------------------------------------------------------- */
 
-int phu_session_shell_new(struct phu_sched *sched, struct phu_session_shell **out)
+static bool is_for(const struct phu_udp_peer *peer, const uint8_t *bytes, size_t length);
+static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *datagram);
+static void failed(struct phu_udp_peer *peer, int error, bool is_final);
+
+static const struct phu_udp_owner sessions = {is_for, heard, failed};
+
+static int open_sockets(struct phu_session_shell *shell, int64_t receive_buffer,
+                        struct phu_udp_counts *counts)
+{
+    int error = phu_udp_open(shell->sched, AF_INET, receive_buffer, &sessions, counts, &shell->v4);
+    int error6 =
+        phu_udp_open(shell->sched, AF_INET6, receive_buffer, &sessions, counts, &shell->v6);
+
+    return shell->v4 || shell->v6 ? 0 : error ? error : error6;
+}
+
+int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
+                          struct phu_udp_counts *counts, struct phu_session_shell **out)
 {
     struct phu_session_shell *shell = calloc(1, sizeof *shell);
+    int error;
 
     if (!shell)
         return -ENOMEM;
     shell->sched = sched;
+    error = open_sockets(shell, receive_buffer, counts);
+    if (error) {
+        free(shell);
+        return error;
+    }
     netsnmp_large_fd_set_init(&shell->ready, STAND_IN_FD + 1);
     *out = shell;
     return 0;
@@ -94,6 +117,8 @@ void phu_session_shell_free(struct phu_session_shell *shell)
 {
     if (!shell)
         return;
+    phu_udp_close(shell->v4);
+    phu_udp_close(shell->v6);
     netsnmp_large_fd_set_cleanup(&shell->ready);
     free(shell);
 }
@@ -260,6 +285,26 @@ static int on_report(struct phu_session *session, netsnmp_pdu *pdu)
     return 1;
 }
 
+/* No answer came, or none that we had room for. */
+static void note_timeout(struct phu_session *session)
+{
+    enum phu_session_event event = PHU_SESSION_TIMEOUT;
+    int error;
+
+    if (!session->is_asking) /* it is being closed */
+        return;
+    if (phu_udp_overflows(session->peer.udp) != session->overflows)
+        error = ENOBUFS;
+    else
+        error = session->passing_error;
+    if (error)
+        event = event_of(error);
+    else
+        session->counts.timeouts++;
+    note(session, event);
+    session->news.error = -error;
+}
+
 static int on_library(int operation, netsnmp_session *library, int id, netsnmp_pdu *pdu, void *arg)
 {
     struct phu_session *session = arg;
@@ -277,8 +322,7 @@ static int on_library(int operation, netsnmp_session *library, int id, netsnmp_p
             note(session, PHU_SESSION_FAILED);
         return 1;
     case NETSNMP_CALLBACK_OP_TIMED_OUT:
-        session->counts.timeouts++;
-        note(session, PHU_SESSION_TIMEOUT);
+        note_timeout(session);
         return 1;
     case NETSNMP_CALLBACK_OP_RESEND:
         session->resends++;
@@ -296,12 +340,14 @@ static int transport_recv(netsnmp_transport *transport, void *buffer, int size, 
                           int *opaque_length)
 {
     struct phu_session *session = transport->data;
-    int length = session->datagram_length < size ? session->datagram_length : size;
+    size_t length = session->datagram->length;
 
+    if (length > (size_t)size)
+        length = (size_t)size;
     *opaque = NULL;
     *opaque_length = 0;
-    memcpy(buffer, session->shell->datagram, (size_t)length);
-    return length;
+    memcpy(buffer, session->datagram->bytes, length);
+    return (int)length;
 }
 
 static int transport_send(netsnmp_transport *transport, const void *buffer, int size, void **opaque,
@@ -312,8 +358,9 @@ static int transport_send(netsnmp_transport *transport, const void *buffer, int 
     (void)opaque;
     (void)opaque_length;
     session->counts.sent++;
-    session->sent_ns = phu_sched_now(session->shell->sched).ns;
-    session->send_error = send(session->fd, buffer, (size_t)size, 0) < 0 ? errno : 0;
+    if (!phu_snmp_peek_id(buffer, (size_t)size, &session->id) ||
+        phu_udp_put(&session->peer, buffer, (size_t)size) < 0)
+        abort();
     return size;
 }
 
@@ -342,75 +389,47 @@ static netsnmp_transport *make_transport(struct phu_session *session)
 
 /* -- Receiving ------------------------------------------------------------------------------- */
 
-/* Since when has the datagram been waiting in the kernel? A busy loop is not the device's fault. */
-static int64_t waited_ns(struct msghdr *message)
+static struct phu_session *session_of(const struct phu_udp_peer *peer)
 {
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
-        struct timespec stamp, now;
-        int64_t waited;
-
-        if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_TIMESTAMPNS)
-            continue;
-        memcpy(&stamp, CMSG_DATA(at), sizeof stamp);
-        clock_gettime(CLOCK_REALTIME, &now);
-        waited = (now.tv_sec - stamp.tv_sec) * PHU_NS_PER_S + now.tv_nsec - stamp.tv_nsec;
-        return waited > 0 ? waited : 0;
-    }
-    return 0;
+    return phu_container_of(peer, struct phu_session, peer);
 }
 
-static ssize_t receive(struct phu_session *session)
+static bool is_for(const struct phu_udp_peer *peer, const uint8_t *bytes, size_t length)
 {
-    struct iovec part = {session->shell->datagram, DATAGRAM_MAX};
-    union {
-        char bytes[CMSG_SPACE(sizeof(struct timespec))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
-    ssize_t length = recvmsg(session->fd, &message, 0);
-    int64_t now = phu_sched_now(session->shell->sched).ns, waited;
+    const struct phu_session *session = session_of(peer);
+    uint32_t id;
 
-    if (length < 0)
-        return -errno;
-    waited = waited_ns(&message);
-    /* The wall clock may have been set meanwhile. */
-    session->arrived_ns = waited < now - session->sent_ns ? now - waited : now;
-    return length;
+    return session->is_asking && phu_snmp_peek_id(bytes, length, &id) && id == session->id;
 }
 
-static void feed(struct phu_session *session, int length)
+static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *datagram)
 {
-    session->datagram_length = length;
+    struct phu_session *session = session_of(peer);
+
+    session->arrived_ns = datagram->at_ns;
+    session->sent_ns = peer->sent_ns;
+    session->datagram = datagram;
     NETSNMP_LARGE_FD_SET(STAND_IN_FD, &session->shell->ready);
     snmp_sess_read2(session->handle, &session->shell->ready);
-    if (!session->has_news)
+    if (session->has_news)
+        tell(session);
+    else
         session->counts.ignored++;
 }
 
-static void on_ready(void *arg, unsigned events)
+/* An error that may pass by itself is only remembered, in case no answer comes. */
+static void failed(struct phu_udp_peer *peer, int error, bool is_final)
 {
-    struct phu_session *session = arg;
+    struct phu_session *session = session_of(peer);
 
-    for (int i = 0; i < DATAGRAMS_PER_WAKEUP && !session->has_news; i++) {
-        ssize_t length = receive(session);
-
-        if (length >= 0) {
-            feed(session, (int)length);
-        } else if (length == -EAGAIN || length == -EINTR) {
-            if (!(events & PHU_WATCH_GONE))
-                break;
-            note(session, PHU_SESSION_FAILED);
-        } else {
-            session->arrived_ns = phu_sched_now(session->shell->sched).ns;
-            note(session, event_of((int)-length));
-            session->news.error = (int)length;
-        }
+    if (!session->is_asking || session->has_news)
+        return;
+    if (!is_final) {
+        session->passing_error = error;
+        return;
     }
-    if (session->has_news)
-        tell(session);
+    session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+    tell_soon(session, event_of(error), -error);
 }
 
 static void on_timer(struct phu_timer *timer)
@@ -420,10 +439,6 @@ static void on_timer(struct phu_timer *timer)
     if (!session->has_news && session->is_asking) {
         session->arrived_ns = phu_sched_now(session->shell->sched).ns;
         snmp_sess_timeout(session->handle);
-        if (session->send_error) {
-            note(session, event_of(session->send_error));
-            session->news.error = -session->send_error;
-        }
     }
     if (session->has_news)
         tell(session);
@@ -432,21 +447,6 @@ static void on_timer(struct phu_timer *timer)
 }
 
 /* -- Opening --------------------------------------------------------------------------------- */
-
-static int open_socket(struct phu_session *session)
-{
-    const struct sockaddr *address = session->config.address;
-    int yes = 1;
-
-    session->fd = socket(address->sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (session->fd < 0)
-        return -errno;
-    setsockopt(session->fd, SOL_SOCKET, SO_TIMESTAMPNS, &yes, sizeof yes);
-    if (connect(session->fd, address, session->config.address_length) < 0)
-        return -errno;
-    return phu_watch_open(session->shell->sched, session->fd, PHU_WATCH_READ, on_ready, session,
-                          &session->watch);
-}
 
 static void describe_user(netsnmp_session *template, const struct phu_session_config *config)
 {
@@ -496,6 +496,7 @@ static int open_library(struct phu_session *session)
 int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,
                      struct phu_session **out)
 {
+    struct phu_udp *udp = config->address->sa_family == AF_INET6 ? shell->v6 : shell->v4;
     struct phu_session *session = calloc(1, sizeof *session);
     int error;
 
@@ -503,9 +504,8 @@ int phu_session_open(struct phu_session_shell *shell, const struct phu_session_c
         return -ENOMEM;
     session->shell = shell;
     session->config = *config;
-    session->fd = -1;
     phu_timer_init(&session->timer, on_timer);
-    error = open_socket(session);
+    error = udp ? phu_udp_join(udp, &session->peer, config->address) : -EAFNOSUPPORT;
     if (!error)
         error = open_library(session);
     if (error) {
@@ -525,9 +525,7 @@ void phu_session_close(struct phu_session *session)
         snmp_sess_close(session->handle);
     free_answer(session);
     phu_timer_cancel(session->shell->sched, &session->timer);
-    phu_watch_close(session->watch);
-    if (session->fd >= 0)
-        close(session->fd);
+    phu_udp_leave(&session->peer);
     free(session);
 }
 
@@ -538,14 +536,12 @@ static void submit(struct phu_session *session, netsnmp_pdu *pdu)
     session->is_asking = true;
     session->has_news = false;
     session->resends = 0;
-    session->send_error = 0;
-    session->sent_ns = session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+    session->passing_error = 0;
+    session->overflows = phu_udp_overflows_known(session->peer.udp);
     if (!snmp_sess_async_send(session->handle, pdu, on_library, session)) {
         snmp_free_pdu(pdu);
         tell_soon(session, PHU_SESSION_FAILED, -EPROTO);
-    } else if (session->send_error) {
-        tell_soon(session, event_of(session->send_error), -session->send_error);
-    } else {
+    } else if (!session->has_news) {
         restart_timer(session);
     }
 }

@@ -1,9 +1,10 @@
-/* One conversation with one device: a socket, a net-snmp session and a timer, alive only while the
- * device is being polled. Nothing above it knows a socket, nothing below it knows IF-MIB.
+/* One conversation with one device: a net-snmp session and a timer, alive only while the device is
+ * being polled; several with one device at a time are fine. Nothing above it knows a socket,
+ * nothing below it knows IF-MIB.
  *
- * net-snmp encodes, decodes, authenticates and repeats; the socket is ours (a transport of our
- * own), connected to the device, so the kernel drops what comes from elsewhere. Every question ends
- * in one call of `told`, never from inside the call that asked.
+ * net-snmp encodes, decodes, authenticates and repeats; its transport is ours, and all sessions
+ * share one socket per address family (socket.h). Every question ends in one call of `told`, never
+ * from inside the call that asked.
  */
 #pragma once
 
@@ -16,6 +17,7 @@ struct phu_secret;
 struct phu_usm_user;
 struct phu_session;
 struct phu_session_shell;
+struct phu_udp_counts;
 
 enum phu_session_event {
     PHU_SESSION_ANSWER,
@@ -23,7 +25,7 @@ enum phu_session_event {
     PHU_SESSION_TIMEOUT,     /* after all repetitions */
     PHU_SESSION_REFUSED,     /* nothing listens there */
     PHU_SESSION_UNREACHABLE, /* an ICMP error came back */
-    PHU_SESSION_FAILED,      /* our side could not send */
+    PHU_SESSION_FAILED,      /* our side could not send, or lost what was answered */
 };
 
 enum phu_session_report {
@@ -65,8 +67,9 @@ struct phu_session_config {
     void *arg;
 };
 
-/* What sessions share: buffers. */
-int phu_session_shell_new(struct phu_sched *sched, struct phu_session_shell **out);
+/* What sessions share: sockets and buffers. `counts` outlives it. */
+int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
+                          struct phu_udp_counts *counts, struct phu_session_shell **out);
 void phu_session_shell_free(struct phu_session_shell *shell);
 
 int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,

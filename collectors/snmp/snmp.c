@@ -27,7 +27,7 @@ static const struct phu_option options[] = {
      .fallback = "256",
      .min = "1",
      .max = "10000",
-     .meaning = "devices polled at the same time, each with a socket of its own"},
+     .meaning = "devices polled at the same time"},
     {.name = "max_interfaces",
      .type = PHU_OPTION_INT,
      .offset = offsetof(struct phu_snmp_options, max_interfaces),
@@ -35,6 +35,14 @@ static const struct phu_option options[] = {
      .min = "1",
      .max = "65536",
      .meaning = "interfaces read of one device; what comes after them is left out and reported"},
+    {.name = "receive_buffer",
+     .type = PHU_OPTION_SIZE,
+     .offset = offsetof(struct phu_snmp_options, receive_buffer),
+     .fallback = "8MiB",
+     .min = "64KiB",
+     .max = "256MiB",
+     .meaning = "of the socket of each address family; beyond net.core.rmem_max only with "
+                "CAP_NET_ADMIN"},
 };
 const struct phu_option_table phu_snmp_options = PHU_OPTION_TABLE(options, struct phu_snmp_options);
 
@@ -83,9 +91,16 @@ static void add_stats(struct phu_snmp *self)
          "Broken, oversized, wrongly typed, looping or refusing SNMP answers"},
         {"phusong_snmp_rows_refused_total", PHU_STAT_COUNTER,
          "Interfaces for which the windows had no room"},
+        {"phusong_snmp_strangers_total", PHU_STAT_COUNTER,
+         "SNMP datagrams from addresses that nobody asked, or no longer"},
+        {"phusong_snmp_receive_overflows_total", PHU_STAT_COUNTER,
+         "SNMP answers lost because the receive buffer was full"},
+        {"phusong_snmp_send_waits_total", PHU_STAT_COUNTER,
+         "How often sending SNMP messages had to wait for the kernel"},
     };
-    const int64_t *values[] = {&self->in_flight, &self->waiting,     &self->pdus,
-                               &self->timeouts,  &self->bad_answers, &self->rows_refused};
+    const int64_t *values[] = {&self->in_flight,     &self->waiting,       &self->pdus,
+                               &self->timeouts,      &self->bad_answers,   &self->rows_refused,
+                               &self->udp.strangers, &self->udp.overflows, &self->udp.waits};
 
     for (size_t i = 0; i < sizeof infos / sizeof *infos && self->env.stats; i++)
         phu_stats_add(self->env.stats, &infos[i], NULL, values[i]);
@@ -117,7 +132,8 @@ static int snmp_open(const struct phu_collector_env *env, const void *conf, void
     phu_timer_init(&self->free_place, phu_snmp_begin_waiting);
     error = phu_usm_new(&self->usm);
     if (!error)
-        error = phu_session_shell_new(env->sched, &self->shell);
+        error = phu_session_shell_new(env->sched, self->options->receive_buffer, &self->udp,
+                                      &self->shell);
     if (error) {
         phu_usm_free(self->usm);
         free(self);

@@ -3,6 +3,7 @@
 
 #include "metrics.h"
 #include "secret.h"
+#include "socket.h"
 
 #include "phusong/collector.h"
 #include "phusong/sched.h"
@@ -13,7 +14,7 @@ struct phu_usm;
 
 /* Section collectors.snmp. */
 struct phu_snmp_options {
-    int64_t concurrency, max_interfaces;
+    int64_t concurrency, max_interfaces, receive_buffer;
 };
 
 /* Keys of a check. */
@@ -34,6 +35,7 @@ struct phu_snmp {
     struct phu_snmp_device *first_waiting, **last_waiting;
     struct phu_timer free_place; /* fires when a waiting device may begin */
     struct phu_snmp_work *spare; /* for polls to come */
+    struct phu_udp_counts udp;
     int64_t in_flight, waiting;
     int64_t pdus, timeouts, bad_answers, rows_refused;
 };

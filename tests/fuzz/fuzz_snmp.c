@@ -1,5 +1,6 @@
 /* Answers of a device, from the datagram to the observation: the whole collector on the virtual
- * clock, with a real socket pair of loopback so that net-snmp decodes what it would decode.
+ * clock, with real sockets of loopback: what is fuzzed comes out of the collector's own socket,
+ * finds its session, and net-snmp decodes what it would decode.
  *
  * Input: a byte that chooses the version (bits 0-1) and whether there are retries (bit 2), then
  * answers, each a 16-bit length and the bytes. Request and message ids are fixed (see
@@ -46,9 +47,10 @@ struct phu_watch {
     void *arg;
 };
 
-/* One fuzz target, one collector: what the wrapped functions need to find. */
+/* One fuzz target, one collector: what the wrapped functions need to find. The watch is that of the
+ * IPv4 socket; nothing comes to the other. */
 static struct fuzz fuzz;
-static struct phu_watch watch;
+static struct phu_watch watch, other;
 
 ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags)
 {
@@ -70,11 +72,15 @@ int __wrap_phu_secret_read(const char *reference, char *secret, size_t size, cha
 int __wrap_phu_watch_open(struct phu_sched *sched, int fd, unsigned events, phu_watch_cb *ready,
                           void *arg, struct phu_watch **out)
 {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+
     (void)sched;
-    (void)fd;
     (void)events;
-    watch = (struct phu_watch){ready, arg};
-    *out = &watch;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        abort();
+    *out = address.ss_family == AF_INET ? &watch : &other;
+    **out = (struct phu_watch){ready, arg};
     return 0;
 }
 
@@ -139,7 +145,8 @@ static int open_device_end(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    static const struct phu_snmp_options options = {.concurrency = 4, .max_interfaces = 50};
+    static const struct phu_snmp_options options = {
+        .concurrency = 4, .max_interfaces = 50, .receive_buffer = 1 << 20};
     struct phu_collector_env env = {
         .sink = &fuzz.sink, .agent = "fuzz", .state_dir = "", .credential = find_credential};
 
@@ -182,8 +189,7 @@ static size_t answer(const uint8_t *data, size_t size)
         ;
     if (sendto(fuzz.fd, data + 2, length, 0, (struct sockaddr *)&peer, peer_length) < 0)
         return 0;
-    if (watch.ready)
-        watch.ready(watch.arg, PHU_WATCH_READ);
+    watch.ready(watch.arg, PHU_WATCH_READ);
     return length + 2;
 }
 
@@ -195,7 +201,7 @@ static void poll_once(void *device, const uint8_t **data, size_t *size)
     phu_collector_snmp.poll(fuzz.collector, device);
     phu_sim_run(fuzz.sched, 0);
     while (fuzz.verdicts == verdicts) {
-        size_t used = watch.ready ? answer(*data, *size) : 0;
+        size_t used = answer(*data, *size);
 
         *data += used;
         *size -= used;
