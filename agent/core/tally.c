@@ -17,7 +17,7 @@ struct row_tags {
 };
 
 struct row {
-    struct phu_window_block *blocks;
+    struct phu_window *window;
     struct row_tags *tags;
     uint32_t hash; /* of its own tag */
 };
@@ -74,6 +74,11 @@ static struct phu_tally *allocate(bool is_primary, size_t key_length)
     return tally;
 }
 
+static const char *primary_measurement(const struct phu_tally *tally)
+{
+    return tally->is_device ? "device" : "coverage";
+}
+
 int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window_plan *plan,
                   struct phu_mono begin, uint32_t segment, struct phu_tally **out)
 {
@@ -93,6 +98,7 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
     tally->begin_ns = begin.ns;
     tally->segment = segment;
     tally->is_device = check->subject.kind == PHU_SUBJECT_DEVICE;
+    tally->own_group = (int16_t)phu_window_group(plan, primary_measurement(tally));
     if (tally->primary) {
         phu_state_init(&tally->primary->track, quality, check->interval_ns, begin);
         phu_trips_init(&tally->primary->trips);
@@ -106,13 +112,13 @@ void phu_tally_free(struct phu_tally *tally)
     if (!tally)
         return;
     for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
-        phu_window_free(tally->plan, &tally->rows->items[i].blocks);
+        phu_window_free(tally->plan, &tally->rows->items[i].window);
         free(tally->rows->items[i].tags);
     }
     if (tally->rows)
         free(tally->rows->slots);
     free(tally->rows);
-    phu_window_free(tally->plan, &tally->blocks);
+    phu_window_free(tally->plan, &tally->window);
     if (tally->primary)
         phu_trips_fini(&tally->primary->trips);
     free(tally);
@@ -414,23 +420,6 @@ static bool is_trip(const struct phu_tally *tally, const struct phu_value *value
     return rtt_metric >= 0 && value->metric == (uint32_t)rtt_metric;
 }
 
-/* Round trips of a primary check are left to put_verdict(): one that comes without a verdict (a
- * late reply) belongs to a probe that has been counted as lost. */
-static size_t put_values(struct phu_tally *tally, struct phu_window_block **blocks,
-                         const struct phu_observation *observation)
-{
-    size_t refused = 0;
-
-    for (size_t i = 0; i < observation->value_count; i++) {
-        const struct phu_value *value = &observation->values[i];
-
-        if (tally->primary && observation->row == 0 && is_trip(tally, value))
-            continue;
-        refused += !phu_window_add(tally->plan, blocks, value);
-    }
-    return refused;
-}
-
 static int64_t find_trip(const struct phu_tally *tally, const struct phu_observation *observation)
 {
     for (size_t i = 0; i < observation->value_count; i++) {
@@ -464,17 +453,23 @@ static void put_verdict(struct phu_tally *tally, const struct phu_observation *o
     }
 }
 
+/* Round trips of a primary check are left to put_verdict(): one that comes without a verdict (a
+ * late reply) belongs to a probe that has been counted as lost. */
 size_t phu_tally_put(struct phu_tally *tally, const struct phu_observation *observation)
 {
-    struct phu_window_block **blocks = &tally->blocks;
+    struct phu_window **window = &tally->window;
+    int passed_over = -1;
 
     if (observation->row > phu_tally_row_count(tally))
         return observation->value_count;
     if (observation->row > 0)
-        blocks = &tally->rows->items[observation->row - 1].blocks;
-    else if (observation->result != PHU_RESULT_NONE)
+        window = &tally->rows->items[observation->row - 1].window;
+    else if (tally->primary)
+        passed_over = phu_window_rtt_metric(tally->plan);
+    if (observation->row == 0 && observation->result != PHU_RESULT_NONE)
         put_verdict(tally, observation);
-    return put_values(tally, blocks, observation);
+    return phu_window_put(tally->plan, window, observation->values, observation->value_count,
+                          passed_over);
 }
 
 /* -- Points ---------------------------------------------------------------------------------- */
@@ -517,18 +512,6 @@ static void write_states(const struct phu_state_track *track, struct phu_line *l
         phu_line_int_literal(line, "good_ms", track->good_ms);
 }
 
-static const char *primary_measurement(const struct phu_tally *tally)
-{
-    return tally->is_device ? "device" : "coverage";
-}
-
-/* A collector may have metrics of the primary measurement: they go into the same line. */
-static bool is_in_primary(const struct phu_tally *tally, size_t group)
-{
-    return tally->primary &&
-           strcmp(phu_window_measurement(tally->plan, group), primary_measurement(tally)) == 0;
-}
-
 /* sent, lost and span_ms are always there: a share needs its denominator, and a series that only
  * exists in bad times cannot be summed with those of good times. */
 static void write_primary(const struct phu_tally *tally, struct phu_tally_writer *writer,
@@ -542,27 +525,29 @@ static void write_primary(const struct phu_tally *tally, struct phu_tally_writer
     phu_trips_write(&tally->primary->trips, &line);
     write_states(&tally->primary->track, &line);
     phu_line_int_literal(&line, "span_ms", span_ms);
-    for (size_t group = 0; tally->blocks && group < phu_window_group_count(tally->plan); group++) {
-        if (is_in_primary(tally, group))
-            phu_window_write(tally->plan, tally->blocks, group, &line);
-    }
+    if (tally->own_group >= 0)
+        phu_window_write(tally->plan, tally->window, (size_t)tally->own_group, &line);
     end_line(&line, writer, stamp);
 }
 
+/* Whatever the primary line does not hold already. */
 static void write_own(const struct phu_tally *tally, struct phu_tally_writer *writer,
                       struct phu_wall stamp)
 {
-    for (size_t group = 0; group < phu_window_group_count(tally->plan); group++) {
+    bool has_verdicts = !tally->primary && tally->sent;
+    int group = has_verdicts ? 0 : phu_window_next_group(tally->plan, tally->window, -1);
+
+    for (; group >= 0; group = phu_window_next_group(tally->plan, tally->window, group)) {
         struct phu_line line;
 
-        if (is_in_primary(tally, group))
+        if (tally->primary && group == tally->own_group)
             continue;
-        begin_line(&line, writer, tally, phu_window_measurement(tally->plan, group), true);
-        if (group == 0 && !tally->primary && tally->sent) {
+        begin_line(&line, writer, tally, phu_window_measurement(tally->plan, (size_t)group), true);
+        if (group == 0 && has_verdicts) {
             phu_line_int_literal(&line, "sent", tally->sent);
             phu_line_int_literal(&line, "lost", tally->lost);
         }
-        phu_window_write(tally->plan, tally->blocks, group, &line);
+        phu_window_write(tally->plan, tally->window, (size_t)group, &line);
         end_line(&line, writer, stamp);
     }
 }
@@ -585,11 +570,14 @@ static void begin_row_line(struct phu_line *line, const struct phu_tally_writer 
 static void write_row(const struct phu_tally *tally, const struct row *row,
                       struct phu_tally_writer *writer, struct phu_wall stamp)
 {
-    for (size_t group = 0; group < phu_window_group_count(tally->plan); group++) {
+    int group = -1;
+
+    while ((group = phu_window_next_group(tally->plan, row->window, group)) >= 0) {
         struct phu_line line;
 
-        begin_row_line(&line, writer, tally, row->tags, phu_window_measurement(tally->plan, group));
-        phu_window_write(tally->plan, row->blocks, group, &line);
+        begin_row_line(&line, writer, tally, row->tags,
+                       phu_window_measurement(tally->plan, (size_t)group));
+        phu_window_write(tally->plan, row->window, (size_t)group, &line);
         end_line(&line, writer, stamp);
     }
 }
@@ -598,9 +586,9 @@ static void begin_next(struct phu_tally *tally, struct phu_mono begin)
 {
     tally->sent = tally->lost = 0;
     tally->begin_ns = begin.ns;
-    phu_window_reset(tally->plan, &tally->blocks);
+    phu_window_reset(tally->plan, &tally->window);
     for (uint32_t i = 0; i < phu_tally_row_count(tally); i++)
-        phu_window_reset(tally->plan, &tally->rows->items[i].blocks);
+        phu_window_reset(tally->plan, &tally->rows->items[i].window);
     if (tally->primary) {
         phu_trips_reset(&tally->primary->trips);
         phu_state_reset(&tally->primary->track);
@@ -620,14 +608,11 @@ bool phu_tally_finish(struct phu_tally *tally, struct phu_tally_writer *writer, 
 
     if (tally->primary)
         phu_state_advance(&tally->primary->track, end);
-    if (tally->primary && (span_ms > 0 || tally->sent || tally->blocks))
+    if (tally->primary && (span_ms > 0 || tally->sent || !phu_window_is_empty(tally->window)))
         write_primary(tally, writer, span_ms, stamp);
-    if (tally->blocks || (!tally->primary && tally->sent))
-        write_own(tally, writer, stamp);
-    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
-        if (tally->rows->items[i].blocks)
-            write_row(tally, &tally->rows->items[i], writer, stamp);
-    }
+    write_own(tally, writer, stamp);
+    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++)
+        write_row(tally, &tally->rows->items[i], writer, stamp);
     begin_next(tally, end);
     return writer->points + writer->dropped > points;
 }

@@ -1,7 +1,7 @@
 /* A tally: one check, what it has added up since its window began, and how that becomes points.
  *
  * It lies in one allocation (its own fields, state and round trips of a primary check, its tags
- * ready for the line) and owns blocks for the collector's other metrics and for rows.
+ * ready for the line) and owns a window for the collector's other metrics and one for each row.
  *
  * The primary check of an endpoint gives `coverage`, that of a device `device`: sent, lost, round
  * trips, and the time in each state, and metrics that the collector itself puts there. Whatever
@@ -64,7 +64,7 @@ struct phu_tally_primary {
 
 struct phu_tally {
     const struct phu_window_plan *plan; /* of the collector */
-    struct phu_window_block *blocks;
+    struct phu_window *window;
     struct phu_tally_rows *rows;       /* NULL until there is one */
     struct phu_tally_primary *primary; /* NULL when it is not */
     char *key;                         /* ",check=icmp,commune=…": tags of the lines */
@@ -72,6 +72,7 @@ struct phu_tally {
     uint32_t segment;                  /* of the timeline, in which it began */
     uint32_t sent, lost;
     uint16_t key_length, check_length; /* the latter: of the tag check= with its comma */
+    int16_t own_group; /* of the plan: what goes into the primary line; -1: nothing */
     bool is_device;
 };
 

@@ -1,11 +1,14 @@
 #include "window.h"
 
+#include "cell.h"
+
 #include <assert.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define PLACE_MAX 3 /* bytes of a place of 16 bits */
 
 /* -- Round trips ----------------------------------------------------------------------------- */
 
@@ -119,68 +122,38 @@ int phu_window_field_name(char *buffer, size_t size, const struct phu_metric *me
 
 /* -- Plans ----------------------------------------------------------------------------------- */
 
-struct spread_int {
-    int64_t sum, min, max;
-    int64_t count;
-};
-
-struct spread_float {
-    double sum, min, max;
-    int64_t count;
-};
-
 /* How one metric is kept. */
 struct cell {
     const struct phu_metric *metric;
-    uint16_t offset; /* of its accumulator in the group's block */
     uint16_t group;
+    uint16_t place;                 /* in a window: by group, then as in the collector's table */
     char *names[PHU_WINDOW_FIELDS]; /* SPREAD and SKETCH only */
-};
-
-struct group {
-    const char *measurement;
-    uint16_t size;
 };
 
 struct phu_window_plan {
     struct cell *cells; /* in the order of the collector's table */
     size_t cell_count;
-    struct group *groups;
+    const struct cell **places;
+    const char **groups; /* measurements */
     size_t group_count;
     int rtt_metric;
+    uint8_t *scratch; /* where a window is packed anew: as long as it could ever be */
 };
 
-struct phu_window_block {
-    struct phu_window_block *next;
-    uint16_t group;
-    bool is_used;
-    int64_t room[]; /* accumulators */
+/* The cells that hold something, ascending by place: place as varint, then the cell. */
+struct phu_window {
+    uint16_t size, capacity; /* of bytes */
+    bool has_heap;           /* some sketch may have */
+    uint8_t bytes[];
 };
-
-static_assert(sizeof(struct phu_sketch) % sizeof(int64_t) == 0, "cells stay aligned");
-
-static size_t cell_size(const struct phu_metric *metric)
-{
-    switch (metric->kind) {
-    case PHU_METRIC_COUNT:
-        return sizeof(int64_t);
-    case PHU_METRIC_SPREAD:
-        return sizeof(struct spread_int);
-    case PHU_METRIC_SKETCH:
-        return sizeof(struct spread_int) + sizeof(struct phu_sketch);
-    case PHU_METRIC_LATEST:
-        return PHU_METRIC_TEXT_MAX + 1;
-    }
-    return 0;
-}
 
 static uint16_t find_group(struct phu_window_plan *plan, const char *measurement)
 {
-    for (size_t i = 0; i < plan->group_count; i++) {
-        if (strcmp(plan->groups[i].measurement, measurement) == 0)
-            return (uint16_t)i;
-    }
-    plan->groups[plan->group_count] = (struct group){.measurement = measurement};
+    int found = phu_window_group(plan, measurement);
+
+    if (found >= 0)
+        return (uint16_t)found;
+    plan->groups[plan->group_count] = measurement;
     return (uint16_t)plan->group_count++;
 }
 
@@ -198,32 +171,53 @@ static void name_cell(struct cell *cell)
     }
 }
 
+static void order_cells(struct phu_window_plan *plan)
+{
+    uint16_t place = 0;
+
+    for (size_t group = 0; group < plan->group_count; group++) {
+        for (size_t i = 0; i < plan->cell_count; i++) {
+            if (plan->cells[i].group != group)
+                continue;
+            plan->cells[i].place = place;
+            plan->places[place++] = &plan->cells[i];
+        }
+    }
+}
+
+static void *allocate(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+
+    if (!memory)
+        abort();
+    return memory;
+}
+
 struct phu_window_plan *phu_window_plan_new(const char *measurement,
                                             const struct phu_metric *metrics, size_t metric_count,
                                             int rtt_metric)
 {
-    struct phu_window_plan *plan = calloc(1, sizeof *plan);
+    struct phu_window_plan *plan = allocate(1, sizeof *plan);
+    size_t room = 0;
 
-    if (!plan)
-        abort();
-    plan->cells = calloc(metric_count + 1, sizeof *plan->cells);
-    plan->groups = calloc(metric_count + 1, sizeof *plan->groups);
-    if (!plan->cells || !plan->groups)
-        abort();
+    plan->cells = allocate(metric_count, sizeof *plan->cells);
+    plan->places = allocate(metric_count, sizeof *plan->places);
+    plan->groups = allocate(metric_count + 1, sizeof *plan->groups);
     plan->cell_count = metric_count;
     plan->rtt_metric = rtt_metric;
     find_group(plan, measurement);
     for (size_t i = 0; i < metric_count; i++) {
         struct cell *cell = &plan->cells[i];
-        struct group *group;
 
         cell->metric = &metrics[i];
         cell->group = find_group(plan, metrics[i].measurement);
-        group = &plan->groups[cell->group];
-        cell->offset = group->size;
-        group->size = (uint16_t)(group->size + cell_size(&metrics[i]));
         name_cell(cell);
+        room += PLACE_MAX + phu_cell_room(&metrics[i]);
     }
+    assert(room <= UINT16_MAX);
+    order_cells(plan);
+    plan->scratch = allocate(1, room);
     return plan;
 }
 
@@ -236,13 +230,19 @@ void phu_window_plan_free(struct phu_window_plan *plan)
             free(plan->cells[i].names[field]);
     }
     free(plan->cells);
+    free(plan->places);
     free(plan->groups);
+    free(plan->scratch);
     free(plan);
 }
 
-size_t phu_window_group_count(const struct phu_window_plan *plan)
+int phu_window_group(const struct phu_window_plan *plan, const char *measurement)
 {
-    return plan->group_count;
+    for (size_t i = 0; i < plan->group_count; i++) {
+        if (strcmp(plan->groups[i], measurement) == 0)
+            return (int)i;
+    }
+    return -1;
 }
 
 int phu_window_rtt_metric(const struct phu_window_plan *plan)
@@ -252,228 +252,293 @@ int phu_window_rtt_metric(const struct phu_window_plan *plan)
 
 const char *phu_window_measurement(const struct phu_window_plan *plan, size_t group)
 {
-    return plan->groups[group].measurement;
+    return plan->groups[group];
 }
 
-/* -- Blocks ---------------------------------------------------------------------------------- */
+/* -- Reading a window ------------------------------------------------------------------------ */
 
-static struct phu_window_block *find_block(const struct phu_window_block *blocks, size_t group)
+struct reader {
+    const struct phu_window_plan *plan;
+    const uint8_t *cursor, *end;
+    const struct cell *cell; /* NULL at the end */
+    const uint8_t *content;  /* of the cell */
+};
+
+/* To the cell at the cursor. */
+static void look(struct reader *reader)
 {
-    while (blocks && blocks->group != group)
-        blocks = blocks->next;
-    return (struct phu_window_block *)blocks;
+    uint64_t place;
+
+    reader->cell = NULL;
+    if (reader->cursor == reader->end)
+        return;
+    reader->content = phu_varint_unpack(reader->cursor, &place);
+    reader->cell = reader->plan->places[place];
 }
 
-static struct phu_window_block *take_block(const struct phu_window_plan *plan,
-                                           struct phu_window_block **blocks, uint16_t group)
+static void take(struct reader *reader, struct phu_cell_sum *sum)
 {
-    struct phu_window_block *block = find_block(*blocks, group);
-
-    if (block)
-        return block;
-    block = calloc(1, sizeof *block + plan->groups[group].size);
-    if (!block)
-        abort();
-    block->group = group;
-    block->next = *blocks;
-    *blocks = block;
-    return block;
+    reader->cursor = phu_cell_unpack(reader->content, reader->cell->metric, sum);
+    look(reader);
 }
 
-static void *accumulator(const struct phu_window_block *block, const struct cell *cell)
+static struct reader read_window(const struct phu_window_plan *plan,
+                                 const struct phu_window *window)
 {
-    return (char *)block->room + cell->offset;
-}
+    struct reader reader = {.plan = plan};
 
-static struct phu_sketch *sketch_of(const struct phu_window_block *block, const struct cell *cell)
-{
-    void *place = (char *)accumulator(block, cell) + sizeof(struct spread_int);
-
-    return place;
-}
-
-static void add_int(struct spread_int *spread, int64_t value)
-{
-    if (spread->count == 0 || value < spread->min)
-        spread->min = value;
-    if (spread->count == 0 || value > spread->max)
-        spread->max = value;
-    spread->sum += value;
-    spread->count++;
-}
-
-static void add_float(struct spread_float *spread, double value)
-{
-    if (spread->count == 0 || value < spread->min)
-        spread->min = value;
-    if (spread->count == 0 || value > spread->max)
-        spread->max = value;
-    spread->sum += value;
-    spread->count++;
-}
-
-static void add_count(void *place, enum phu_metric_type type, const struct phu_value *value)
-{
-    if (type == PHU_METRIC_INT)
-        *(int64_t *)place += value->i;
-    else
-        *(double *)place += value->f;
-}
-
-/* Cut at a character, so that it stays UTF-8. */
-static void set_text(char *place, const char *text)
-{
-    size_t length = strnlen(text, PHU_METRIC_TEXT_MAX + 1);
-
-    if (length > PHU_METRIC_TEXT_MAX) {
-        length = PHU_METRIC_TEXT_MAX;
-        while (length && (text[length] & 0xc0) == 0x80)
-            length--;
+    if (window) {
+        reader.cursor = window->bytes;
+        reader.end = window->bytes + window->size;
     }
-    memcpy(place, text, length);
-    place[length] = '\0';
+    look(&reader);
+    return reader;
 }
 
-bool phu_window_add(const struct phu_window_plan *plan, struct phu_window_block **blocks,
-                    const struct phu_value *value)
+/* -- Adding ---------------------------------------------------------------------------------- */
+
+/* A window that has grown once will be as large next time; it grows to what malloc has anyway. */
+static struct phu_window *make_room(struct phu_window *window, size_t size)
 {
-    const struct cell *cell = &plan->cells[value->metric];
-    struct phu_window_block *block;
-    enum phu_metric_type type;
-    void *place;
+    size_t capacity;
 
-    if (value->metric >= plan->cell_count)
-        return false;
-    type = cell->metric->type;
-    if (type == PHU_METRIC_FLOAT && !isfinite(value->f))
-        return false;
-    block = take_block(plan, blocks, cell->group);
-    block->is_used = true;
-    place = accumulator(block, cell);
-    if (cell->metric->kind == PHU_METRIC_COUNT) {
-        add_count(place, type, value);
-        return true;
+    if (window && size <= window->capacity)
+        return window;
+    capacity = (offsetof(struct phu_window, bytes) + size + 8 + 15) / 16 * 16 - 8 -
+               offsetof(struct phu_window, bytes);
+    if (!window) {
+        window = allocate(1, offsetof(struct phu_window, bytes) + capacity);
+    } else {
+        window = realloc(window, offsetof(struct phu_window, bytes) + capacity);
+        if (!window)
+            abort();
     }
-    if (cell->metric->kind == PHU_METRIC_LATEST) {
-        set_text(place, value->text);
-        return true;
-    }
-    if (type == PHU_METRIC_INT)
-        add_int(place, value->i);
-    else
-        add_float(place, value->f);
-    if (cell->metric->kind == PHU_METRIC_SKETCH && type == PHU_METRIC_INT)
-        phu_sketch_add_int(sketch_of(block, cell), value->i);
-    else if (cell->metric->kind == PHU_METRIC_SKETCH)
-        phu_sketch_add(sketch_of(block, cell), value->f);
-    return true;
+    window->capacity = (uint16_t)capacity;
+    return window;
 }
 
-static void write_count(const struct cell *cell, const void *place, struct phu_line *line)
+static uint8_t *pack(uint8_t *cursor, const struct cell *cell, const struct phu_cell_sum *sum)
 {
-    if (cell->metric->type == PHU_METRIC_INT) {
-        if (*(const int64_t *)place)
-            phu_line_int(line, cell->metric->name, *(const int64_t *)place);
-    } else if (*(const double *)place != 0) {
-        phu_line_float(line, cell->metric->name, *(const double *)place);
-    }
+    cursor = phu_varint_pack(cursor, cell->place);
+    return phu_cell_pack(cursor, cell->metric, sum);
 }
 
-static void write_int(const struct cell *cell, const struct spread_int *spread,
-                      struct phu_line *line)
+static uint8_t *copy(uint8_t *cursor, struct reader *reader)
 {
-    phu_line_int(line, cell->names[PHU_WINDOW_SUM], spread->sum);
-    phu_line_int(line, cell->names[PHU_WINDOW_COUNT], spread->count);
-    phu_line_int(line, cell->names[PHU_WINDOW_MIN], spread->min);
-    phu_line_int(line, cell->names[PHU_WINDOW_MAX], spread->max);
+    const uint8_t *start = reader->cursor;
+    struct phu_cell_sum sum;
+
+    take(reader, &sum);
+    memcpy(cursor, start, (size_t)(reader->cursor - start));
+    return cursor + (reader->cursor - start);
 }
 
-static void write_float(const struct cell *cell, const struct spread_float *spread,
+/* A count of nothing leaves no trace. */
+static bool is_nothing(const struct phu_metric *metric, const struct phu_cell_sum *sum)
+{
+    if (metric->kind != PHU_METRIC_COUNT || sum->count == 0)
+        return sum->count == 0;
+    return metric->type == PHU_METRIC_FLOAT ? sum->sum.f == 0 : sum->sum.i == 0;
+}
+
+/* Merges values whose places ascend into the window; returns how many were not finite. */
+static size_t merge(const struct phu_window_plan *plan, struct phu_window **window,
+                    const struct phu_value *values, size_t count)
+{
+    struct reader reader = read_window(plan, *window);
+    uint8_t *cursor = plan->scratch;
+    bool has_heap = *window && (*window)->has_heap;
+    size_t refused = 0, size;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct cell *cell = &plan->cells[values[i].metric];
+        struct phu_cell_sum sum;
+
+        while (reader.cell && reader.cell->place < cell->place)
+            cursor = copy(cursor, &reader);
+        sum.count = 0;
+        if (reader.cell == cell)
+            take(&reader, &sum);
+        refused += !phu_cell_add(&sum, cell->metric, &values[i]);
+        if (is_nothing(cell->metric, &sum))
+            continue;
+        has_heap |= cell->metric->kind == PHU_METRIC_SKETCH && sum.sketch.capacity;
+        cursor = pack(cursor, cell, &sum);
+    }
+    if (reader.cell) {
+        memcpy(cursor, reader.cursor, (size_t)(reader.end - reader.cursor));
+        cursor += reader.end - reader.cursor;
+    }
+    size = (size_t)(cursor - plan->scratch);
+    if (size == 0)
+        return refused;
+    *window = make_room(*window, size);
+    memcpy((*window)->bytes, plan->scratch, size);
+    (*window)->size = (uint16_t)size;
+    (*window)->has_heap = has_heap;
+    return refused;
+}
+
+size_t phu_window_put(const struct phu_window_plan *plan, struct phu_window **window,
+                      const struct phu_value *values, size_t count, int passed_over)
+{
+    size_t refused = 0, start = 0;
+    int last = -1; /* place of the value before */
+
+    /* Runs of ascending places; nearly always one. */
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = values[i].metric < plan->cell_count;
+        bool is_wanted = is_known && (int64_t)values[i].metric != passed_over;
+        int place = is_wanted ? plan->cells[values[i].metric].place : -1;
+
+        if (is_wanted && place > last) {
+            last = place;
+            continue;
+        }
+        if (i > start)
+            refused += merge(plan, window, values + start, i - start);
+        start = is_wanted ? i : i + 1;
+        last = place;
+        refused += !is_known;
+    }
+    if (count > start)
+        refused += merge(plan, window, values + start, count - start);
+    return refused;
+}
+
+/* -- Writing --------------------------------------------------------------------------------- */
+
+static void write_count(const struct cell *cell, const struct phu_cell_sum *sum,
                         struct phu_line *line)
 {
-    phu_line_float(line, cell->names[PHU_WINDOW_SUM], spread->sum);
-    phu_line_int(line, cell->names[PHU_WINDOW_COUNT], spread->count);
-    phu_line_float(line, cell->names[PHU_WINDOW_MIN], spread->min);
-    phu_line_float(line, cell->names[PHU_WINDOW_MAX], spread->max);
+    if (cell->metric->type == PHU_METRIC_INT)
+        phu_line_int(line, cell->metric->name, sum->sum.i);
+    else
+        phu_line_float(line, cell->metric->name, sum->sum.f);
 }
 
-static void write_cell(const struct cell *cell, const struct phu_window_block *block,
+static void write_number(struct phu_line *line, const struct cell *cell,
+                         enum phu_window_field field, const union phu_number *number)
+{
+    if (cell->metric->type == PHU_METRIC_INT)
+        phu_line_int(line, cell->names[field], number->i);
+    else
+        phu_line_float(line, cell->names[field], number->f);
+}
+
+static void write_spread(const struct cell *cell, const struct phu_cell_sum *sum,
+                         struct phu_line *line)
+{
+    write_number(line, cell, PHU_WINDOW_SUM, &sum->sum);
+    phu_line_int(line, cell->names[PHU_WINDOW_COUNT], sum->count);
+    write_number(line, cell, PHU_WINDOW_MIN, &sum->min);
+    write_number(line, cell, PHU_WINDOW_MAX, &sum->max);
+}
+
+static void write_text(const struct cell *cell, const struct phu_cell_sum *sum,
                        struct phu_line *line)
 {
-    const void *place = accumulator(block, cell);
+    char text[PHU_METRIC_TEXT_MAX + 1];
 
-    if (cell->metric->kind == PHU_METRIC_COUNT) {
-        write_count(cell, place, line);
-        return;
-    }
-    if (cell->metric->kind == PHU_METRIC_LATEST) {
-        if (*(const char *)place)
-            phu_line_string(line, cell->metric->name, place);
-        return;
-    }
-    if (((const struct spread_int *)place)->count == 0)
-        return;
-    if (cell->metric->type == PHU_METRIC_INT)
-        write_int(cell, place, line);
-    else
-        write_float(cell, place, line);
-    if (cell->metric->kind == PHU_METRIC_SKETCH)
-        write_sketch(sketch_of(block, cell), cell->names[PHU_WINDOW_BUCKET], line);
+    memcpy(text, sum->text, sum->text_length);
+    text[sum->text_length] = '\0';
+    if (text[0])
+        phu_line_string(line, cell->metric->name, text);
 }
 
-void phu_window_write(const struct phu_window_plan *plan, const struct phu_window_block *blocks,
+static void write_cell(const struct cell *cell, const struct phu_cell_sum *sum,
+                       struct phu_line *line)
+{
+    switch (cell->metric->kind) {
+    case PHU_METRIC_COUNT:
+        write_count(cell, sum, line);
+        return;
+    case PHU_METRIC_SPREAD:
+        write_spread(cell, sum, line);
+        return;
+    case PHU_METRIC_SKETCH:
+        write_spread(cell, sum, line);
+        write_sketch(&sum->sketch, cell->names[PHU_WINDOW_BUCKET], line);
+        return;
+    case PHU_METRIC_LATEST:
+        write_text(cell, sum, line);
+        return;
+    }
+}
+
+/* The first cell of a group at or after `group`. */
+static struct reader read_group(const struct phu_window_plan *plan, const struct phu_window *window,
+                                size_t group)
+{
+    struct reader reader = read_window(plan, window);
+    struct phu_cell_sum sum;
+
+    while (reader.cell && reader.cell->group < group)
+        take(&reader, &sum);
+    return reader;
+}
+
+int phu_window_next_group(const struct phu_window_plan *plan, const struct phu_window *window,
+                          int after)
+{
+    struct reader reader = read_group(plan, window, (size_t)(after + 1));
+
+    return reader.cell ? reader.cell->group : -1;
+}
+
+void phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
                       size_t group, struct phu_line *line)
 {
-    const struct phu_window_block *block = find_block(blocks, group);
+    struct reader reader = read_group(plan, window, group);
 
-    if (!block || !block->is_used)
+    while (reader.cell && reader.cell->group == group) {
+        const struct cell *cell = reader.cell;
+        struct phu_cell_sum sum;
+
+        take(&reader, &sum);
+        write_cell(cell, &sum, line);
+    }
+}
+
+/* -- The end --------------------------------------------------------------------------------- */
+
+static void free_sketches(const struct phu_window_plan *plan, struct phu_window *window)
+{
+    struct reader reader = read_window(plan, window);
+
+    while (reader.cell) {
+        bool is_sketch = reader.cell->metric->kind == PHU_METRIC_SKETCH;
+        struct phu_cell_sum sum;
+
+        take(&reader, &sum);
+        if (is_sketch)
+            phu_sketch_fini(&sum.sketch);
+    }
+}
+
+void phu_window_free(const struct phu_window_plan *plan, struct phu_window **window)
+{
+    if (*window && (*window)->has_heap)
+        free_sketches(plan, *window);
+    free(*window);
+    *window = NULL;
+}
+
+void phu_window_reset(const struct phu_window_plan *plan, struct phu_window **window)
+{
+    if (!*window)
         return;
-    for (size_t i = 0; i < plan->cell_count; i++) {
-        if (plan->cells[i].group == group)
-            write_cell(&plan->cells[i], block, line);
+    if ((*window)->size == 0) {
+        phu_window_free(plan, window);
+        return;
     }
+    if ((*window)->has_heap)
+        free_sketches(plan, *window);
+    (*window)->size = 0;
+    (*window)->has_heap = false;
 }
 
-static void reset_block(const struct phu_window_plan *plan, struct phu_window_block *block,
-                        void (*reset_sketch)(struct phu_sketch *sketch))
+bool phu_window_is_empty(const struct phu_window *window)
 {
-    for (size_t i = 0; i < plan->cell_count; i++) {
-        const struct cell *cell = &plan->cells[i];
-
-        if (cell->group != block->group)
-            continue;
-        memset(accumulator(block, cell), 0,
-               cell->metric->kind == PHU_METRIC_SKETCH ? sizeof(struct spread_int)
-                                                       : cell_size(cell->metric));
-        if (cell->metric->kind == PHU_METRIC_SKETCH)
-            reset_sketch(sketch_of(block, cell));
-    }
-    block->is_used = false;
-}
-
-void phu_window_reset(const struct phu_window_plan *plan, struct phu_window_block **blocks)
-{
-    while (*blocks) {
-        struct phu_window_block *block = *blocks;
-
-        if (block->is_used) {
-            reset_block(plan, block, phu_sketch_reset);
-            blocks = &block->next;
-        } else {
-            *blocks = block->next;
-            reset_block(plan, block, phu_sketch_fini);
-            free(block);
-        }
-    }
-}
-
-void phu_window_free(const struct phu_window_plan *plan, struct phu_window_block **blocks)
-{
-    while (*blocks) {
-        struct phu_window_block *block = *blocks;
-
-        *blocks = block->next;
-        reset_block(plan, block, phu_sketch_fini);
-        free(block);
-    }
+    return !window || window->size == 0;
 }

@@ -1,12 +1,12 @@
 /* Windows: accumulators that add up whatever a collector's metric table declares.
  *
- * A plan is made once per collector. It sorts the metrics into groups, one per measurement, and
- * lays out the accumulators of a group in one block of memory. A check, and each of its rows, owns
- * a list of blocks; a block appears with the first value of its group and goes away after a window
- * without any, so metrics that are rarely seen cost nothing.
+ * A plan is made once per collector. It sorts the metrics into groups, one per measurement. A
+ * check, and each of its rows, owns a window: one small piece of memory with what was seen, packed
+ * (cell.h), so metrics that are rarely seen cost nothing and an interface costs some 50 bytes. It
+ * appears with the first value and goes away after a window without any.
  *
- * Round trips of a subject's primary check are not in a block but in phu_trips, which every
- * endpoint needs and which is therefore kept small.
+ * Round trips of a subject's primary check are not in there but in phu_trips, which every endpoint
+ * needs.
  */
 #pragma once
 
@@ -41,8 +41,8 @@ void phu_trips_write(const struct phu_trips *trips, struct phu_line *line);
 
 /* -- Everything else ------------------------------------------------------------------------- */
 
-struct phu_window_plan;
-struct phu_window_block;
+struct phu_window_plan; /* used by one thread at a time */
+struct phu_window;
 
 /* `metrics` outlives the plan. Group 0 is `measurement`, whether a metric belongs to it or not.
  * `rtt_metric` is the one that counts as round trip, or -1. */
@@ -50,18 +50,24 @@ struct phu_window_plan *phu_window_plan_new(const char *measurement,
                                             const struct phu_metric *metrics, size_t metric_count,
                                             int rtt_metric);
 void phu_window_plan_free(struct phu_window_plan *plan);
-size_t phu_window_group_count(const struct phu_window_plan *plan);
+/* -1 when no metric belongs to it. */
+int phu_window_group(const struct phu_window_plan *plan, const char *measurement);
 int phu_window_rtt_metric(const struct phu_window_plan *plan);
 const char *phu_window_measurement(const struct phu_window_plan *plan, size_t group);
 
-/* `blocks` starts as NULL. A value of a metric that does not exist is ignored, and false. */
-bool phu_window_add(const struct phu_window_plan *plan, struct phu_window_block **blocks,
-                    const struct phu_value *value);
+/* `window` starts as NULL. Returns how many values were refused: of a metric that does not exist,
+ * or not finite. The metric `passed_over` is left out; -1: none is. */
+size_t phu_window_put(const struct phu_window_plan *plan, struct phu_window **window,
+                      const struct phu_value *values, size_t count, int passed_over);
+bool phu_window_is_empty(const struct phu_window *window); /* NULL is */
+/* The next group that has something to say, or -1. Begin with -1. */
+int phu_window_next_group(const struct phu_window_plan *plan, const struct phu_window *window,
+                          int after);
 /* The fields of one group; none when nothing of it was seen. */
-void phu_window_write(const struct phu_window_plan *plan, const struct phu_window_block *blocks,
+void phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
                       size_t group, struct phu_line *line);
-void phu_window_reset(const struct phu_window_plan *plan, struct phu_window_block **blocks);
-void phu_window_free(const struct phu_window_plan *plan, struct phu_window_block **blocks);
+void phu_window_reset(const struct phu_window_plan *plan, struct phu_window **window);
+void phu_window_free(const struct phu_window_plan *plan, struct phu_window **window);
 
 /* -- Names of fields ------------------------------------------------------------------------- */
 
