@@ -103,6 +103,7 @@ static void start_walk(struct phu_snmp_device *device)
 {
     const struct phu_snmp_check_options *options = &device->options;
     struct phu_walk_limits limits = {.is_bulk = device->secret->version != PHU_SNMP_V1,
+                                     .index_length = 1,
                                      .repetitions =
                                          device->habits.rows ? device->habits.rows + 1 : 4,
                                      .repetitions_max = (unsigned)options->max_repetitions,

@@ -130,6 +130,15 @@ static struct phu_ifmib_row *row_of(struct phu_ifmib *ifmib, uint32_t index)
     return &ifmib->rows[at];
 }
 
+const char *phu_ifmib_name(const struct phu_ifmib *ifmib, uint32_t index)
+{
+    size_t at = lower_bound(ifmib, index);
+
+    if (at == ifmib->row_count || ifmib->rows[at].index != index || !ifmib->rows[at].name[0])
+        return NULL;
+    return ifmib->rows[at].name;
+}
+
 /* -- Cells ----------------------------------------------------------------------------------- */
 
 /* Length of the UTF-8 character at the start, 0 when it is none or a control character. */
@@ -282,7 +291,8 @@ static bool take_cell(struct phu_ifmib *ifmib, struct phu_ifmib_row *row, unsign
     }
 }
 
-void phu_ifmib_cell(void *arg, unsigned column, uint32_t index, const struct phu_varbind *varbind)
+void phu_ifmib_cell(void *arg, unsigned column, const struct phu_index *index,
+                    const struct phu_varbind *varbind)
 {
     struct phu_ifmib *ifmib = arg;
     struct phu_ifmib_row *row;
@@ -291,7 +301,7 @@ void phu_ifmib_cell(void *arg, unsigned column, uint32_t index, const struct phu
     if (column == UPTIME || column == ENGINE_TIME) {
         is_right = take_scalar(ifmib, column, varbind);
     } else {
-        row = row_of(ifmib, index);
+        row = row_of(ifmib, index->part[0]);
         if (!row)
             return;
         is_right = take_cell(ifmib, row, column, varbind);

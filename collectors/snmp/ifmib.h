@@ -60,7 +60,8 @@ struct phu_ifmib {
 };
 
 /* The walk's cell callback, with the phu_ifmib as argument. */
-void phu_ifmib_cell(void *arg, unsigned column, uint32_t row, const struct phu_varbind *varbind);
+void phu_ifmib_cell(void *arg, unsigned column, const struct phu_index *index,
+                    const struct phu_varbind *varbind);
 
 /* Empties; keeps the memory for rows. */
 void phu_ifmib_reset(struct phu_ifmib *ifmib, size_t rows_max);
@@ -73,6 +74,9 @@ void phu_ifmib_plan(struct phu_walk *walk, const struct phu_ifmib_habits *habits
  * `patterns` wants, and returns true, or notes what was learnt and returns false. */
 bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char *patterns,
                       struct phu_ifmib_habits *habits);
+
+/* Name of the interface of this index, NULL when it is not known. */
+const char *phu_ifmib_name(const struct phu_ifmib *ifmib, uint32_t index);
 
 /* Text of a device as a tag value: printable UTF-8 without outer spaces, cut at a character. */
 void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_SIZE]);

@@ -25,7 +25,6 @@ struct phu_profiles;
 #define PHU_PROFILE_COLUMNS_MAX 24 /* of one table; a walk holds them and the clocks */
 #define PHU_PROFILE_FITS_MAX 8
 #define PHU_PROFILE_NAME_SIZE 64 /* of a row, with its zero */
-#define PHU_INDEX_MAX 40         /* parts of an index */
 
 /* -- What a profile says ---------------------------------------------------------------------- */
 

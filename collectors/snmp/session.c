@@ -204,6 +204,20 @@ static void convert(struct phu_varbind *to, const netsnmp_variable_list *from)
         to->text = from->val.string;
         to->text_length = from->val_len;
         return;
+    case ASN_OBJECT_ID:
+    case ASN_IPADDRESS:
+        to->kind = from->type == ASN_OBJECT_ID ? PHU_VARBIND_OBJECT_ID : PHU_VARBIND_ADDRESS;
+        to->text = from->val.string;
+        to->text_length = from->val_len;
+        return;
+    case ASN_OPAQUE_FLOAT:
+        to->kind = PHU_VARBIND_REAL;
+        to->real = (double)*from->val.floatVal;
+        return;
+    case ASN_OPAQUE_DOUBLE:
+        to->kind = PHU_VARBIND_REAL;
+        to->real = *from->val.doubleVal;
+        return;
     case SNMP_NOSUCHOBJECT:
     case SNMP_NOSUCHINSTANCE:
         to->kind = PHU_VARBIND_MISSING;
@@ -575,13 +589,13 @@ void phu_session_ask(struct phu_session *session, const struct phu_walk_request 
     }
     for (unsigned i = 0; i < request->name_count; i++) {
         const struct phu_walk_name *name = &request->names[i];
-        oid parts[PHU_OID_MAX + 1];
+        oid parts[PHU_OID_MAX + PHU_INDEX_MAX];
         size_t length = name->prefix->length;
 
         for (size_t k = 0; k < length; k++)
             parts[k] = name->prefix->part[k];
-        if (name->row >= 0)
-            parts[length++] = (oid)name->row;
+        for (size_t k = 0; k < name->place->length; k++)
+            parts[length++] = name->place->part[k];
         snmp_add_null_var(pdu, parts, length);
     }
     submit(session, pdu);

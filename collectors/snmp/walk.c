@@ -1,6 +1,19 @@
 /* A walk over columns of one table, side by side. See walk.h. */
 #include "walk.h"
 
+#include <string.h>
+
+int phu_index_compare(const struct phu_index *a, const struct phu_index *b)
+{
+    unsigned length = a->length < b->length ? a->length : b->length;
+
+    for (unsigned i = 0; i < length; i++) {
+        if (a->part[i] != b->part[i])
+            return a->part[i] < b->part[i] ? -1 : 1;
+    }
+    return (a->length > b->length) - (a->length < b->length);
+}
+
 static struct phu_walk_column *find(struct phu_walk *walk, unsigned id)
 {
     for (unsigned i = 0; i < walk->column_count; i++) {
@@ -31,7 +44,12 @@ bool phu_walk_has(const struct phu_walk *walk, unsigned id)
 void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
                    phu_walk_cell_cb *cell, void *arg)
 {
-    *walk = (struct phu_walk){.limits = *limits, .cell = cell, .arg = arg};
+    walk->limits = *limits;
+    walk->cell = cell;
+    walk->arg = arg;
+    walk->column_count = walk->asked_count = walk->asked_scalars = 0;
+    walk->turn = walk->cuts = 0;
+    walk->faults = (struct phu_walk_faults){0};
     walk->repetitions = limits->repetitions;
     if (walk->repetitions > limits->repetitions_max)
         walk->repetitions = limits->repetitions_max;
@@ -40,26 +58,56 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
     walk->width = PHU_WALK_COLUMNS_MAX;
 }
 
-static void add(struct phu_walk *walk, const struct phu_walk_column *column)
+static struct phu_walk_column *add(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
+                                   enum phu_walk_kind kind)
 {
-    if (find(walk, column->id) || walk->column_count == PHU_WALK_COLUMNS_MAX)
-        return;
-    walk->columns[walk->column_count++] = *column;
+    struct phu_walk_column *column = &walk->columns[walk->column_count];
+
+    if (find(walk, id) || walk->column_count == PHU_WALK_COLUMNS_MAX)
+        return NULL;
+    walk->column_count++;
+    column->prefix = prefix;
+    column->id = id;
+    column->cells = 0;
+    column->kind = kind;
+    column->is_done = false;
+    column->place.length = 0;
+    return column;
 }
 
 void phu_walk_add(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix)
 {
-    add(walk, &(struct phu_walk_column){.prefix = prefix, .id = id, .place = -1});
+    add(walk, id, prefix, PHU_WALK_ROWS);
+}
+
+static void set_place(struct phu_index *place, const struct phu_index *from)
+{
+    place->length = from->length;
+    memcpy(place->part, from->part, from->length * sizeof *from->part);
+}
+
+void phu_walk_add_from(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
+                       const struct phu_index *place)
+{
+    struct phu_walk_column *column = add(walk, id, prefix, PHU_WALK_ROWS);
+
+    if (column)
+        set_place(&column->place, place);
 }
 
 void phu_walk_add_scalar(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
                          bool is_each_time)
 {
-    add(walk, &(struct phu_walk_column){.prefix = prefix,
-                                        .id = id,
-                                        .place = -1,
-                                        .is_scalar = true,
-                                        .is_each_time = is_each_time});
+    add(walk, id, prefix, is_each_time ? PHU_WALK_STEADY : PHU_WALK_SCALAR);
+}
+
+void phu_walk_add_peek(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
+                       const struct phu_index *place)
+{
+    struct phu_walk_column *column = add(walk, id, prefix, PHU_WALK_PEEK);
+
+    if (column)
+        set_place(&column->place, place);
 }
 
 /* -- Asking ---------------------------------------------------------------------------------- */
@@ -67,54 +115,95 @@ void phu_walk_add_scalar(struct phu_walk *walk, unsigned id, const struct phu_oi
 static bool is_table_open(const struct phu_walk *walk)
 {
     for (unsigned i = 0; i < walk->column_count; i++) {
-        if (!walk->columns[i].is_scalar && !walk->columns[i].is_done)
+        if (walk->columns[i].kind == PHU_WALK_ROWS && !walk->columns[i].is_done)
             return true;
     }
     return false;
 }
 
-static void ask(struct phu_walk *walk, struct phu_walk_request *request, bool is_scalar)
+static bool is_scalar_open(const struct phu_walk *walk)
 {
-    for (unsigned i = 0; i < walk->column_count && walk->asked_count < walk->width; i++) {
+    for (unsigned i = 0; i < walk->column_count; i++) {
         const struct phu_walk_column *column = &walk->columns[i];
 
-        if (column->is_done || column->is_scalar != is_scalar)
-            continue;
-        walk->asked[walk->asked_count++] = (uint8_t)i;
-        request->names[request->name_count++] =
-            (struct phu_walk_name){column->prefix, is_scalar ? -1 : column->place};
+        if (column->kind != PHU_WALK_ROWS && !column->is_done && column->cells == 0)
+            return true;
+    }
+    return false;
+}
+
+static void ask(struct phu_walk *walk, struct phu_walk_request *request, unsigned at)
+{
+    const struct phu_walk_column *column = &walk->columns[at];
+
+    walk->asked[walk->asked_count++] = (uint8_t)at;
+    request->names[request->name_count++] = (struct phu_walk_name){column->prefix, &column->place};
+}
+
+static void ask_scalars(struct phu_walk *walk, struct phu_walk_request *request)
+{
+    for (unsigned i = 0; i < walk->column_count && walk->asked_count < walk->width; i++) {
+        if (!walk->columns[i].is_done && walk->columns[i].kind != PHU_WALK_ROWS)
+            ask(walk, request, i);
+    }
+}
+
+/* In turns when not all find room, so that no column runs ahead of the others. */
+static void ask_rows(struct phu_walk *walk, struct phu_walk_request *request)
+{
+    unsigned at = walk->turn % walk->column_count;
+
+    for (unsigned i = 0; i < walk->column_count && walk->asked_count < walk->width; i++) {
+        if (!walk->columns[at].is_done && walk->columns[at].kind == PHU_WALK_ROWS)
+            ask(walk, request, at);
+        if (++at == walk->column_count)
+            at = 0;
+    }
+    walk->turn = walk->width < PHU_WALK_COLUMNS_MAX ? at : 0;
+}
+
+/* A device that can answer but one object at a time must still get to the table. */
+static void end_steady(struct phu_walk *walk)
+{
+    for (unsigned i = 0; i < walk->column_count; i++) {
+        if (walk->columns[i].kind != PHU_WALK_ROWS && walk->columns[i].cells > 0)
+            walk->columns[i].is_done = true;
     }
 }
 
 bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request)
 {
-    bool is_open = is_table_open(walk);
-
     walk->asked_count = 0;
-    *request = (struct phu_walk_request){.is_bulk = walk->limits.is_bulk};
-    for (unsigned i = 0; i < walk->column_count && !is_open; i++) {
-        const struct phu_walk_column *column = &walk->columns[i];
-
-        is_open = column->is_scalar && !column->is_done && column->cells == 0;
-    }
-    if (!is_open)
+    request->is_bulk = walk->limits.is_bulk;
+    request->name_count = 0;
+    if (!is_table_open(walk) && !is_scalar_open(walk))
         return false;
-    ask(walk, request, true);
-    /* A device that can answer but one object at a time must still get to the table. */
+    ask_scalars(walk, request);
     if (walk->asked_count == walk->width && is_table_open(walk)) {
-        for (unsigned i = 0; i < walk->column_count; i++) {
-            if (walk->columns[i].is_scalar && walk->columns[i].cells > 0)
-                walk->columns[i].is_done = true;
-        }
+        end_steady(walk);
         walk->asked_count = 0;
         request->name_count = 0;
-        ask(walk, request, true);
+        ask_scalars(walk, request);
     }
     walk->asked_scalars = walk->asked_count;
-    ask(walk, request, false);
+    ask_rows(walk, request);
     request->scalars = walk->asked_scalars;
     request->repetitions = walk->repetitions;
     return true;
+}
+
+const struct phu_index *phu_walk_reached(const struct phu_walk *walk)
+{
+    const struct phu_index *least = NULL;
+
+    for (unsigned i = 0; i < walk->column_count; i++) {
+        const struct phu_walk_column *column = &walk->columns[i];
+
+        if (column->kind == PHU_WALK_ROWS && !column->is_done &&
+            (!least || phu_index_compare(&column->place, least) < 0))
+            least = &column->place;
+    }
+    return least;
 }
 
 /* -- Answers --------------------------------------------------------------------------------- */
@@ -145,23 +234,57 @@ static bool is_before(const struct phu_varbind *varbind, const struct phu_oid *p
 static void take_scalar(struct phu_walk *walk, struct phu_walk_column *column,
                         const struct phu_varbind *varbind)
 {
+    static const struct phu_index none;
     size_t length = column->prefix->length;
-    bool is_there = is_within(varbind, column->prefix) && varbind->oid_length == length + 1 &&
-                    varbind->oid[length] == 0 && varbind->kind != PHU_VARBIND_MISSING &&
+    bool is_there = is_within(varbind, column->prefix) && varbind->kind != PHU_VARBIND_MISSING &&
                     varbind->kind != PHU_VARBIND_END;
 
-    column->is_done = !is_there || !column->is_each_time;
+    if (column->kind != PHU_WALK_PEEK)
+        is_there = is_there && varbind->oid_length == length + 1 && varbind->oid[length] == 0;
+    column->is_done = !is_there || column->kind == PHU_WALK_SCALAR;
     if (!is_there)
         return;
     column->cells++;
-    walk->cell(walk->arg, column->id, 0, varbind);
+    walk->cell(walk->arg, column->id, &none, varbind);
+}
+
+/* Moves the column's place to the row of the object; false when that would not be forward, or when
+ * the table cannot have such a row. */
+static bool advance(struct phu_walk *walk, struct phu_walk_column *column,
+                    const struct phu_varbind *varbind)
+{
+    const unsigned long *parts = varbind->oid + column->prefix->length;
+    size_t length = varbind->oid_length - column->prefix->length;
+    struct phu_index *place = &column->place;
+    bool is_after = false;
+
+    if (length == 0 || length > PHU_INDEX_MAX ||
+        (walk->limits.index_length && length != walk->limits.index_length)) {
+        walk->faults.misfits++;
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (parts[i] > UINT32_MAX) {
+            walk->faults.misfits++;
+            return false;
+        }
+        if (!is_after && i < place->length && parts[i] < place->part[i])
+            break;
+        is_after = is_after || i >= place->length || parts[i] > place->part[i];
+        if (is_after)
+            place->part[i] = (uint32_t)parts[i];
+    }
+    if (!is_after) {
+        walk->faults.backwards++;
+        return false;
+    }
+    place->length = (uint8_t)length;
+    return true;
 }
 
 static void take_cell(struct phu_walk *walk, struct phu_walk_column *column,
                       const struct phu_varbind *varbind)
 {
-    size_t length = column->prefix->length;
-
     column->is_done = true;
     if (varbind->kind == PHU_VARBIND_END || varbind->kind == PHU_VARBIND_MISSING)
         return;
@@ -169,28 +292,38 @@ static void take_cell(struct phu_walk *walk, struct phu_walk_column *column,
         walk->faults.backwards += is_before(varbind, column->prefix);
         return;
     }
-    if (varbind->oid_length != length + 1 || varbind->oid[length] > UINT32_MAX) {
-        walk->faults.misfits++;
-        return;
-    }
-    if ((int64_t)varbind->oid[length] <= column->place) {
-        walk->faults.backwards++;
-        return;
-    }
     if (column->cells == walk->limits.rows_max) {
         walk->faults.overflows++;
         return;
     }
+    if (!advance(walk, column, varbind))
+        return;
     column->is_done = false;
-    column->place = (int64_t)varbind->oid[length];
     column->cells++;
-    walk->cell(walk->arg, column->id, (uint32_t)column->place, varbind);
+    walk->cell(walk->arg, column->id, &column->place, varbind);
 }
 
 static void end_asked(struct phu_walk *walk)
 {
     for (unsigned i = 0; i < walk->asked_count; i++)
         walk->columns[walk->asked[i]].is_done = true;
+}
+
+static void ask_for_more(struct phu_walk *walk)
+{
+    walk->repetitions *= 2;
+    if (walk->repetitions > walk->limits.repetitions_max)
+        walk->repetitions = walk->limits.repetitions_max;
+}
+
+/* The device sent as much as it could hold: what is asked for beyond that is its work for nothing.
+ */
+static void was_cut(struct phu_walk *walk)
+{
+    walk->cuts++;
+    if (walk->repetitions > 1)
+        walk->repetitions /= 2;
+    walk->limits.repetitions_max = walk->repetitions;
 }
 
 void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, size_t count)
@@ -216,15 +349,18 @@ void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, 
         if (!column->is_done)
             take_cell(walk, column, &varbinds[i]);
     }
-    if (count == wanted && walk->limits.is_bulk && walk->repetitions < walk->limits.repetitions_max)
-        walk->repetitions = walk->repetitions * 2 > walk->limits.repetitions_max
-                                ? walk->limits.repetitions_max
-                                : walk->repetitions * 2;
+    if (!walk->limits.is_bulk)
+        return;
+    if (count == wanted)
+        ask_for_more(walk);
+    else if (is_table_open(walk))
+        was_cut(walk);
 }
 
 /* Asks for less; false when one object alone is already too much. */
 static bool narrow(struct phu_walk *walk)
 {
+    walk->cuts++;
     if (walk->repetitions > 1) {
         walk->repetitions /= 2;
         walk->limits.repetitions_max = walk->repetitions;

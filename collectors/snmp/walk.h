@@ -1,6 +1,7 @@
 /* A walk over columns of one table, side by side: pure, no sockets and no library.
  *
- * Each column keeps its own place, so holes and columns of different length need no care. A request
+ * Each column keeps its own place, the whole index of the last row seen, so holes and columns of
+ * different length need no care, and a walk may begin at any place. A request
  * asks for all columns that are not finished, each from its own place on; the answer moves them
  * forward. Scalars ride along in front, as GETBULK's non-repeaters. Version 1 is the same walk with
  * GETNEXT and one repetition.
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #define PHU_OID_MAX 24
+#define PHU_INDEX_MAX 40 /* parts of an index */
 
 /* The kinds of values that matter here. */
 enum phu_varbind_kind {
@@ -29,8 +31,11 @@ enum phu_varbind_kind {
     PHU_VARBIND_INTEGER,
     PHU_VARBIND_TICKS,
     PHU_VARBIND_TEXT,
-    PHU_VARBIND_MISSING, /* noSuchObject, noSuchInstance */
-    PHU_VARBIND_END,     /* endOfMibView */
+    PHU_VARBIND_OBJECT_ID, /* `text` is its parts, an array of unsigned long */
+    PHU_VARBIND_ADDRESS,   /* `text` is four bytes */
+    PHU_VARBIND_REAL,      /* a float or double in an Opaque: `real` */
+    PHU_VARBIND_MISSING,   /* noSuchObject, noSuchInstance */
+    PHU_VARBIND_END,       /* endOfMibView */
     PHU_VARBIND_OTHER,
 };
 
@@ -38,9 +43,12 @@ struct phu_varbind {
     const unsigned long *oid; /* borrowed */
     size_t oid_length;
     enum phu_varbind_kind kind;
-    uint64_t number;     /* counters, gauge, ticks; integer as two's complement */
-    const uint8_t *text; /* TEXT; borrowed, not terminated */
-    size_t text_length;
+    union {
+        uint64_t number; /* counters, gauge, ticks; integer as two's complement */
+        double real;
+    };
+    const uint8_t *text; /* borrowed, not terminated */
+    size_t text_length;  /* in bytes */
 };
 
 struct phu_oid {
@@ -48,14 +56,24 @@ struct phu_oid {
     uint32_t part[PHU_OID_MAX];
 };
 
+/* What follows a column's object identifier: names a row. Length 0 is before every row. */
+struct phu_index {
+    uint8_t length;
+    uint32_t part[PHU_INDEX_MAX];
+};
+
+/* Below, equal or above zero, in the order of SNMP. */
+int phu_index_compare(const struct phu_index *a, const struct phu_index *b);
+
 #define PHU_WALK_COLUMNS_MAX 28
 
-/* What one cell of a column is: row is 0 for a scalar. The varbind is borrowed for the call. */
-typedef void phu_walk_cell_cb(void *arg, unsigned column, uint32_t row,
+/* One cell of a column. The index is of length 0 for a scalar. Both are borrowed for the call. */
+typedef void phu_walk_cell_cb(void *arg, unsigned column, const struct phu_index *index,
                               const struct phu_varbind *varbind);
 
 struct phu_walk_limits {
     bool is_bulk;             /* false for version 1 */
+    uint8_t index_length;     /* that every row has, or 0: rows may differ */
     unsigned repetitions;     /* to start with */
     unsigned repetitions_max; /* at most */
     unsigned rows_max;        /* a column ends after so many */
@@ -63,21 +81,27 @@ struct phu_walk_limits {
 
 struct phu_walk_faults {
     unsigned backwards; /* an answer at or before the place asked from: a looping device */
-    unsigned misfits;   /* an index that no interface table has */
+    unsigned misfits;   /* an index that the table cannot have */
     unsigned surplus;   /* more objects than asked for */
     unsigned refusals;  /* error statuses that cost a column */
     unsigned stalls;    /* an answer that moved nothing */
     unsigned overflows; /* columns longer than rows_max */
 };
 
+/* What a column is asked for: its rows, or one object in front of each answer. */
+enum phu_walk_kind {
+    PHU_WALK_ROWS,
+    PHU_WALK_SCALAR, /* until it has been answered */
+    PHU_WALK_STEADY, /* a scalar that is asked for in every request */
+    PHU_WALK_PEEK,   /* the row after one place, in every request */
+};
+
 struct phu_walk_column {
     const struct phu_oid *prefix;
-    unsigned id;
-    int64_t place; /* last row seen; -1 before the first */
-    unsigned cells;
-    bool is_scalar;
-    bool is_each_time; /* a scalar that is asked for in every request */
+    unsigned id, cells;
+    enum phu_walk_kind kind;
     bool is_done;
+    struct phu_index place; /* last row seen */
 };
 
 struct phu_walk {
@@ -90,12 +114,14 @@ struct phu_walk {
     unsigned width;                      /* at most so many objects in a request */
     uint8_t asked[PHU_WALK_COLUMNS_MAX]; /* columns of the last request, in its order */
     unsigned asked_count, asked_scalars;
+    unsigned turn; /* column to begin with when not all find room in a request */
+    unsigned cuts; /* times that a device could not answer all that was asked */
     struct phu_walk_faults faults;
 };
 
 struct phu_walk_name {
     const struct phu_oid *prefix;
-    int64_t row; /* -1: the prefix alone */
+    const struct phu_index *place; /* in the walk */
 };
 
 struct phu_walk_request {
@@ -111,9 +137,15 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
 /* Adds a column; also while the walk runs. `prefix` outlives the walk. Adding an id that is there
  * already does nothing. */
 void phu_walk_add(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix);
+/* The same, beginning after the row `place`. */
+void phu_walk_add_from(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
+                       const struct phu_index *place);
 /* Adds a scalar, named without its final 0. */
 void phu_walk_add_scalar(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
                          bool is_each_time);
+/* Adds what comes next after `place`, to be read in every request. */
+void phu_walk_add_peek(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
+                       const struct phu_index *place);
 
 /* False when every column has ended. */
 bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request);
@@ -128,6 +160,10 @@ enum phu_walk_error {
 
 /* `index` counts from 1 as in the protocol; 0 when the device did not say. */
 void phu_walk_error(struct phu_walk *walk, enum phu_walk_error error, size_t index);
+
+/* The row up to which, itself included, all columns have been read; NULL when no column is open:
+ * the table has been read whole. */
+const struct phu_index *phu_walk_reached(const struct phu_walk *walk);
 
 /* Cells seen in a column; 0 when it was never added. */
 unsigned phu_walk_cells(const struct phu_walk *walk, unsigned id);

@@ -143,8 +143,8 @@ static void ask(const struct device *device, struct phu_walk *walk,
         lengths[i] = request->names[i].prefix->length;
         for (size_t k = 0; k < lengths[i]; k++)
             oids[i][k] = request->names[i].prefix->part[k];
-        if (request->names[i].row >= 0)
-            oids[i][lengths[i]++] = (unsigned long)request->names[i].row;
+        for (size_t k = 0; k < request->names[i].place->length; k++)
+            oids[i][lengths[i]++] = request->names[i].place->part[k];
     }
     for (unsigned time = 0; time < (request->is_bulk ? request->repetitions : 1); time++) {
         for (unsigned i = time ? request->scalars : 0; i < request->name_count; i++) {
@@ -160,7 +160,7 @@ static void ask(const struct device *device, struct phu_walk *walk,
 static void poll(struct polling *polling, const struct device *device, bool is_bulk,
                  const char *patterns, unsigned rows_max)
 {
-    struct phu_walk_limits limits = {is_bulk, 10, 10, rows_max};
+    struct phu_walk_limits limits = {is_bulk, 1, 10, 10, rows_max};
     struct phu_walk_request request;
     struct phu_walk walk;
 
@@ -321,7 +321,7 @@ static void counters_of_the_wrong_width_are_taken_as_sent(void **state)
 
 static void uptime_going_back_during_a_poll_is_seen(void **state)
 {
-    struct phu_walk_limits limits = {true, 1, 1, 10};
+    struct phu_walk_limits limits = {true, 1, 1, 1, 10};
     struct phu_walk_request request;
     struct phu_ifmib ifmib = {0};
     struct phu_ifmib_habits habits = {0};

@@ -23,9 +23,11 @@ struct seen {
     unsigned out_of_order;
 };
 
-static void cell(void *arg, unsigned column, uint32_t row, const struct phu_varbind *varbind)
+static void cell(void *arg, unsigned column, const struct phu_index *index,
+                 const struct phu_varbind *varbind)
 {
     struct seen *seen = arg;
+    uint32_t row = index->length ? index->part[0] : 0;
 
     (void)varbind;
     if (column != TIME && seen->count[column] && row <= seen->last[column])
@@ -52,10 +54,15 @@ static void reply(const struct phu_oid *prefix, int64_t row, enum phu_varbind_ki
         (struct phu_varbind){.oid = oid, .oid_length = length, .kind = kind, .number = 1};
 }
 
+static int64_t row_of(const struct phu_walk_name *name)
+{
+    return name->place->length ? (int64_t)name->place->part[0] : -1;
+}
+
 /* What an honest agent does: rows 1..rows of each column; column C has only the even ones. */
 static void reply_next(const struct phu_walk_name *name, uint32_t rows)
 {
-    int64_t row = name->row + 1 > 1 ? name->row + 1 : 1;
+    int64_t row = row_of(name) + 1 > 1 ? row_of(name) + 1 : 1;
 
     if (name->prefix == &prefixes[TIME]) {
         reply(name->prefix, 0, PHU_VARBIND_TICKS);
@@ -70,15 +77,20 @@ static void reply_next(const struct phu_walk_name *name, uint32_t rows)
     else if (name->prefix == &prefixes[B])
         reply(&prefixes[C], 2, PHU_VARBIND_COUNTER64);
     else
-        reply(name->prefix, name->row, PHU_VARBIND_END);
+        reply(name->prefix, row_of(name), PHU_VARBIND_END);
 }
 
 static void honest(const struct phu_walk_request *request, uint32_t rows)
 {
+    static struct phu_index places[PHU_WALK_COLUMNS_MAX];
     struct phu_walk_request from = *request;
     unsigned times = request->is_bulk ? request->repetitions : 1;
 
     answer_count = 0;
+    for (unsigned i = 0; i < request->name_count; i++) {
+        places[i] = *from.names[i].place;
+        from.names[i].place = &places[i];
+    }
     for (unsigned i = 0; i < request->scalars; i++)
         reply_next(&from.names[i], rows);
     for (unsigned time = 0; time < times; time++) {
@@ -87,17 +99,15 @@ static void honest(const struct phu_walk_request *request, uint32_t rows)
 
             reply_next(&from.names[i], rows);
             last = answer[answer_count - 1].oid;
-            if (last[3] == from.names[i].prefix->part[3])
-                from.names[i].row = (int64_t)last[4];
-            else
-                from.names[i].row = rows;
+            places[i].length = 1;
+            places[i].part[0] = last[3] == from.names[i].prefix->part[3] ? (uint32_t)last[4] : rows;
         }
     }
 }
 
 static void start(struct phu_walk *walk, struct seen *seen, unsigned repetitions, unsigned rows_max)
 {
-    struct phu_walk_limits limits = {true, repetitions, repetitions, rows_max};
+    struct phu_walk_limits limits = {true, 1, repetitions, repetitions, rows_max};
 
     *seen = (struct seen){0};
     phu_walk_init(walk, &limits, cell, seen);
@@ -431,7 +441,7 @@ static void the_largest_index_is_read(void **state)
     phu_walk_answer(&walk, answer, answer_count);
     assert_int_equal(seen.last[A], UINT32_MAX);
     phu_walk_next(&walk, &request);
-    assert_int_equal(request.names[1].row, UINT32_MAX);
+    assert_int_equal(row_of(&request.names[1]), UINT32_MAX);
 }
 
 static void missing_scalars_are_not_asked_again(void **state)
@@ -455,7 +465,7 @@ static void columns_can_be_added_on_the_way(void **state)
 {
     struct phu_walk walk;
     struct seen seen = {0};
-    struct phu_walk_limits limits = {true, 5, 5, 100};
+    struct phu_walk_limits limits = {true, 1, 5, 5, 100};
 
     (void)state;
     phu_walk_init(&walk, &limits, cell, &seen);
@@ -467,6 +477,180 @@ static void columns_can_be_added_on_the_way(void **state)
     run(&walk, 8);
     assert_int_equal(seen.count[B], 8);
     assert_int_equal(phu_walk_cells(&walk, C), 4);
+}
+
+/* -- Indexes of any length -------------------------------------------------------------------- */
+
+static const struct phu_index odd_rows[] = {
+    {1, {2}},       {1, {3}},    {2, {3, 0}},          {2, {3, 7}},
+    {3, {3, 7, 7}}, {2, {3, 8}}, {2, {4294967295, 4}}, {2, {4294967295, 4294967295}},
+};
+#define ODD_ROWS (sizeof odd_rows / sizeof *odd_rows)
+
+static void reply_row(const struct phu_oid *prefix, const struct phu_index *index)
+{
+    unsigned long *oid = oids[answer_count];
+
+    reply(prefix, -1, PHU_VARBIND_INTEGER);
+    for (size_t i = 0; i < index->length; i++)
+        oid[prefix->length + i] = index->part[i];
+    answer[answer_count - 1].oid_length += index->length;
+}
+
+/* All columns have the odd rows; what follows the last of them is the next prefix. */
+static void odd_table(const struct phu_walk_request *request)
+{
+    size_t at[PHU_WALK_COLUMNS_MAX];
+
+    answer_count = 0;
+    for (unsigned i = 0; i < request->name_count; i++) {
+        for (at[i] = 0; at[i] < ODD_ROWS; at[i]++) {
+            if (phu_index_compare(&odd_rows[at[i]], request->names[i].place) > 0)
+                break;
+        }
+    }
+    for (unsigned time = 0; time < (request->is_bulk ? request->repetitions : 1); time++) {
+        for (unsigned i = time ? request->scalars : 0; i < request->name_count; i++) {
+            if (at[i] < ODD_ROWS)
+                reply_row(request->names[i].prefix, &odd_rows[at[i]++]);
+            else
+                reply(request->names[i].prefix + 1, 1, PHU_VARBIND_INTEGER);
+        }
+    }
+}
+
+struct rows {
+    unsigned count[3], wrong;
+    struct phu_index from;
+};
+
+static void odd_cell(void *arg, unsigned column, const struct phu_index *index,
+                     const struct phu_varbind *varbind)
+{
+    struct rows *rows = arg;
+    size_t at = 0;
+
+    (void)varbind;
+    while (phu_index_compare(&odd_rows[at], &rows->from) <= 0)
+        at++;
+    at += rows->count[column]++;
+    rows->wrong += phu_index_compare(index, &odd_rows[at]) != 0;
+}
+
+static void walk_odd(struct phu_walk *walk, struct rows *rows, bool is_bulk, unsigned repetitions,
+                     unsigned width)
+{
+    struct phu_walk_limits limits = {is_bulk, 0, repetitions, repetitions, 1000};
+    struct phu_walk_request request;
+    unsigned rounds = 0;
+
+    phu_walk_init(walk, &limits, odd_cell, rows);
+    phu_walk_add_from(walk, A, &prefixes[A], &rows->from);
+    phu_walk_add_from(walk, B, &prefixes[B], &rows->from);
+    walk->width = width;
+    while (phu_walk_next(walk, &request)) {
+        assert_true(++rounds < 100);
+        odd_table(&request);
+        phu_walk_answer(walk, answer, answer_count);
+    }
+    assert_int_equal(rows->wrong, 0);
+    assert_true(is_clean(walk));
+}
+
+static void indexes_of_any_length_are_read_in_order(void **state)
+{
+    (void)state;
+    for (unsigned repetitions = 0; repetitions < 10; repetitions++) {
+        struct phu_walk walk;
+        struct rows rows = {0};
+
+        walk_odd(&walk, &rows, repetitions > 0, repetitions, PHU_WALK_COLUMNS_MAX);
+        assert_int_equal(rows.count[A], ODD_ROWS);
+        assert_int_equal(rows.count[B], ODD_ROWS);
+    }
+}
+
+static void a_walk_goes_on_at_any_place(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ODD_ROWS; i++) {
+        struct phu_walk walk;
+        struct rows rows = {.from = odd_rows[i]};
+
+        walk_odd(&walk, &rows, true, 2, PHU_WALK_COLUMNS_MAX);
+        assert_int_equal(rows.count[A], ODD_ROWS - 1 - i);
+        assert_int_equal(rows.count[B], ODD_ROWS - 1 - i);
+    }
+}
+
+/* With room for one object at a time no column runs ahead by more than a row. */
+static void narrow_columns_keep_step(void **state)
+{
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000};
+    struct phu_walk_request request;
+    struct phu_walk walk;
+    struct rows rows = {0};
+    unsigned rounds = 0;
+
+    (void)state;
+    phu_walk_init(&walk, &limits, odd_cell, &rows);
+    phu_walk_add(&walk, A, &prefixes[A]);
+    phu_walk_add(&walk, B, &prefixes[B]);
+    walk.width = 1;
+    while (phu_walk_next(&walk, &request)) {
+        assert_true(++rounds < 100);
+        odd_table(&request);
+        phu_walk_answer(&walk, answer, answer_count);
+        assert_in_range(rows.count[A] - rows.count[B] + 1, 0, 2);
+    }
+    assert_int_equal(rows.count[B], ODD_ROWS);
+}
+
+static void the_place_reached_is_that_of_the_slowest_column(void **state)
+{
+    struct phu_walk_limits limits = {true, 0, 2, 2, 1000};
+    struct phu_walk_request request;
+    struct phu_walk walk;
+    struct rows rows = {0};
+
+    (void)state;
+    phu_walk_init(&walk, &limits, odd_cell, &rows);
+    phu_walk_add(&walk, A, &prefixes[A]);
+    phu_walk_add(&walk, B, &prefixes[B]);
+    assert_int_equal(phu_walk_reached(&walk)->length, 0);
+    phu_walk_next(&walk, &request);
+    odd_table(&request);
+    phu_walk_answer(&walk, answer, 3); /* two rows of A, one of B */
+    assert_int_equal(phu_index_compare(phu_walk_reached(&walk), &odd_rows[0]), 0);
+    assert_int_equal(walk.cuts, 1);
+    assert_int_equal(walk.repetitions, 1);
+    while (phu_walk_next(&walk, &request)) {
+        odd_table(&request);
+        phu_walk_answer(&walk, answer, answer_count);
+    }
+    assert_null(phu_walk_reached(&walk));
+}
+
+static void a_peek_reads_the_same_place_in_every_answer(void **state)
+{
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000};
+    struct phu_walk_request request;
+    struct phu_walk walk;
+    struct seen seen = {0};
+    unsigned rounds = 0;
+
+    (void)state;
+    phu_walk_init(&walk, &limits, cell, &seen);
+    phu_walk_add_peek(&walk, C, &prefixes[C], &odd_rows[2]);
+    phu_walk_add(&walk, A, &prefixes[A]);
+    while (phu_walk_next(&walk, &request)) {
+        assert_int_equal(request.scalars, 1);
+        assert_int_equal(phu_index_compare(request.names[0].place, &odd_rows[2]), 0);
+        odd_table(&request);
+        phu_walk_answer(&walk, answer, answer_count);
+        rounds++;
+    }
+    assert_int_equal(seen.count[C], rounds);
 }
 
 int main(void)
@@ -491,6 +675,11 @@ int main(void)
         cmocka_unit_test(the_largest_index_is_read),
         cmocka_unit_test(missing_scalars_are_not_asked_again),
         cmocka_unit_test(columns_can_be_added_on_the_way),
+        cmocka_unit_test(indexes_of_any_length_are_read_in_order),
+        cmocka_unit_test(a_walk_goes_on_at_any_place),
+        cmocka_unit_test(narrow_columns_keep_step),
+        cmocka_unit_test(the_place_reached_is_that_of_the_slowest_column),
+        cmocka_unit_test(a_peek_reads_the_same_place_in_every_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
