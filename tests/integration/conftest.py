@@ -6,6 +6,7 @@
     influx, victoria    real stores, started once; a test makes its own database or measurement
     lab(*options)   an emulated district (tests/support/lab.py), skipped where TUN is not allowed
     district        one that the agent reaches without leaving its namespace
+    snmp_lab(*options)   SNMP devices that answer from recordings (tests/support/snmp_lab.py)
     fault_server(...)   a destination that misbehaves (tests/support/faultd.py)
 
 What a machine does not have is skipped with the name of the Debian package.
@@ -22,6 +23,7 @@ sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import faultd  # noqa: E402
 import lab as emulated  # noqa: E402
+import snmp_lab as responder  # noqa: E402
 import stores  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("PHUSONG_BUILD", ROOT / "build" / "dev"))
@@ -143,3 +145,24 @@ def district(lab):
     """A lab whose addresses, 10.91.0.0/16, this machine itself reaches; TCP and HTTP answer, too."""
     return lab("--prefix", "10.91.0.0/16", "--agent-address", "198.18.91.1", "--serve", "80,443",
                own_namespace=False)
+
+
+@pytest.fixture
+def snmp_lab(built, child_env):
+    """snmp_lab("--recordings", folder, listen="127.64.0.0/14"); phusong-lab-snmp --help tells the
+    options. Without --recordings, --recording or --synthetic it serves tests/data/snmprec."""
+    running = []
+
+    def start(*options, **more):
+        words = [str(word) for word in options]
+        if not any(word in words for word in ("--recordings", "--recording", "--synthetic")):
+            words = ["--recordings", str(responder.RECORDINGS), *words]
+        one = responder.SnmpLab(built("tests/lab/snmp/phusong-lab-snmp"), *words, env=child_env,
+                                **more)
+        running.append(one)
+        return one
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.stop()

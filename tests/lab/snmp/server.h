@@ -1,0 +1,55 @@
+/* All devices at once: finds which device a datagram is for, and what that device answers. No
+ * sockets and no clock in here, so tests and the fuzzer drive it directly.
+ *
+ * A device is nothing but an address: what differs between two of them follows from a hash of it,
+ * so fifty thousand take no more memory than one. */
+#pragma once
+
+#include "addr.h"
+#include "answer.h"
+
+enum { LAB_DATAGRAM_MAX = 65507, LAB_HEADROOM = 1024 };
+
+struct lab_server_config {
+    uint64_t seed;
+    int64_t started_ns;
+    int64_t spread_ns;     /* how much longer than others a device may have been up */
+    size_t most_bytes;     /* of an answer */
+    const char *community; /* the only one that is answered by address or default; NULL: any */
+};
+
+/* What happened since the start. */
+struct lab_counts {
+    uint64_t requests;
+    uint64_t answers;
+    uint64_t varbinds; /* in the answers */
+    uint64_t gets, nexts, bulks, sets;
+    uint64_t errors;  /* answers with an error status */
+    uint64_t bad;     /* datagrams that are no request */
+    uint64_t unknown; /* communities that nobody has */
+};
+
+/* What is to become of the answer. */
+struct lab_fate {
+    bool is_sent;
+};
+
+struct lab_server;
+
+/* The texts in the configuration stay the caller's and must live on. */
+struct lab_server *lab_server_new(const struct lab_server_config *config);
+void lab_server_free(struct lab_server *server);
+
+/* Takes the recording; one of the same name goes. */
+void lab_server_take_recording(struct lab_server *server, struct lab_recording *recording);
+struct lab_recording *lab_server_recording(struct lab_server *server, const char *name);
+size_t lab_server_recordings(const struct lab_server *server);
+/* For every community that is no recording's name. Returns -ENOENT. */
+int lab_server_set_default(struct lab_server *server, const char *name);
+
+/* Answers a datagram that came to `to`. `out` must have LAB_HEADROOM bytes in front and
+ * LAB_DATAGRAM_MAX behind. */
+void lab_server_answer(struct lab_server *server, const uint8_t *request, size_t length,
+                       const struct lab_addr *to, int64_t now_ns, struct lab_writer *out,
+                       struct lab_fate *fate);
+const struct lab_counts *lab_server_counts(const struct lab_server *server);
