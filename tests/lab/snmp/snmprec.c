@@ -274,7 +274,7 @@ int lab_recording_take_line(struct lab_recording *recording, const char *text, s
     const char *end = text + length;
     uint8_t ber[LAB_OID_BYTES];
     uint8_t value[LAB_VALUE_MAX + LAB_OID_BYTES];
-    struct line line;
+    struct line line = {.form = FORM_PLAIN};
     struct field type;
     double rate = 0;
     int oid_length;
