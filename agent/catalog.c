@@ -257,9 +257,16 @@ static void visit_primaries(const struct phu_collector *const *collectors,
                             const struct phu_catalog_visitor *visitor)
 {
     static const struct phu_catalog_measurement measurements[] = {
-        {"coverage", "agent,commune,endpoint,hamlet,operator,technology",
-         "an endpoint, as its first check sees it"},
-        {"device", "agent,commune,device,hamlet,site", "a device, as its first check sees it"},
+        {.name = "coverage",
+         .tags = "agent,commune,endpoint,hamlet,operator,technology",
+         .row_tags = "",
+         .served_tags = "",
+         .meaning = "an endpoint, as its first check sees it"},
+        {.name = "device",
+         .tags = "agent,commune,device,hamlet,site",
+         .row_tags = "",
+         .served_tags = "",
+         .meaning = "a device, as its first check sees it"},
     };
 
     for (size_t i = 0; i < sizeof measurements / sizeof *measurements; i++) {
@@ -270,6 +277,8 @@ static void visit_primaries(const struct phu_collector *const *collectors,
 }
 
 #define CHECK_TAGS "agent,check,commune,endpoint,hamlet,operator,technology|device,site"
+#define DEVICE_TAGS "agent,check,commune,device,hamlet,site"
+#define SERVED_TAGS "endpoint,operator,technology"
 
 /* Whether the metric is the first of its measurement, which no collector is named after. */
 static bool is_new(const struct phu_collector *const *collectors,
@@ -294,18 +303,29 @@ static bool is_new(const struct phu_collector *const *collectors,
     return true;
 }
 
-/* Measurements of rows have a tag of their own name: interface=. */
+static struct phu_row_kind kind_of(const struct phu_collector *collector, const char *measurement)
+{
+    for (size_t i = 0; i < collector->row_kind_count; i++) {
+        if (strcmp(collector->row_kinds[i].measurement, measurement) == 0)
+            return collector->row_kinds[i];
+    }
+    return (struct phu_row_kind){.tags = "", .meaning = "a row of a device"};
+}
+
+/* Measurements that no collector is named after are those of rows. */
 static void visit_rows(const struct phu_collector *const *collectors,
                        const struct phu_collector *collector, const char *measurement,
                        const struct phu_catalog_visitor *visitor)
 {
-    char tags[160], meaning[160];
+    const struct phu_row_kind kind = kind_of(collector, measurement);
+    char meaning[160];
 
-    snprintf(tags, sizeof tags, "agent,check,commune,device,hamlet,%s,site", measurement);
-    snprintf(meaning, sizeof meaning, "one %s of a device, by check %s", measurement,
-             collector->name);
-    visitor->measurement(visitor->arg, &(struct phu_catalog_measurement){
-                                           .name = measurement, .tags = tags, .meaning = meaning});
+    snprintf(meaning, sizeof meaning, "%s, by check %s", kind.meaning, collector->name);
+    visitor->measurement(visitor->arg, &(struct phu_catalog_measurement){.name = measurement,
+                                                                         .tags = DEVICE_TAGS,
+                                                                         .row_tags = kind.tags,
+                                                                         .served_tags = SERVED_TAGS,
+                                                                         .meaning = meaning});
     visit_metrics_of(collectors, measurement, visitor);
 }
 
@@ -316,6 +336,8 @@ static void visit_collector(const struct phu_collector *const *collectors,
     visitor->measurement(visitor->arg,
                          &(struct phu_catalog_measurement){.name = collector->name,
                                                            .tags = CHECK_TAGS,
+                                                           .row_tags = "",
+                                                           .served_tags = "",
                                                            .meaning = collector->summary});
     visit_fields(visitor, secondary_fields, sizeof secondary_fields / sizeof *secondary_fields);
     visit_metrics_of(collectors, collector->name, visitor);
@@ -331,6 +353,8 @@ static void visit_statistics(const struct phu_catalog_visitor *visitor)
                          &(struct phu_catalog_measurement){
                              .name = "agent",
                              .tags = "agent",
+                             .row_tags = "",
+                             .served_tags = "",
                              .meaning = "what the agent measures about itself; the same numbers "
                                         "are at /metrics, with the prefix phusong_"});
     for (size_t i = 0; i < sizeof statistics / sizeof *statistics; i++) {

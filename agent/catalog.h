@@ -10,6 +10,9 @@
 struct phu_catalog_measurement {
     const char *name;
     const char *tags; /* separated by commas; "|" between those of endpoints and of devices */
+    /* Of rows: one of these names the row, separated by commas; those of rows that serve an
+     * endpoint are in `served_tags`. "" for all else. */
+    const char *row_tags, *served_tags;
     const char *meaning;
 };
 
@@ -17,7 +20,8 @@ struct phu_catalog_field {
     const char *name; /* ends in "*" where a bucket's number follows */
     const char *type; /* "integer", "float" or "string" */
     const char *unit;
-    const char *kind; /* how it adds up: "sum", "minimum", "maximum", "latest", "counter", "gauge" */
+    const char
+        *kind; /* how it adds up: "sum", "minimum", "maximum", "latest", "counter", "gauge" */
     const char *meaning;
     const char *labels; /* statistics: more tags of the line; "" if none */
 };

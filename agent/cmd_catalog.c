@@ -15,7 +15,8 @@ static void print_usage(FILE *out)
           "\n"
           "Prints every measurement, tag and field that an agent can send.\n"
           "\n"
-          "  --json      for programs: a list of measurements with their tags and fields\n"
+          "  --json      for programs: a list of measurements with their tags (all of them; which\n"
+          "              of them name a row, and which tell of an endpoint) and fields\n"
           "  --markdown  as in docs/metrics.md\n"
           "  --help      this text\n",
           out);
@@ -44,9 +45,14 @@ static void text_measurement(void *arg, const struct phu_catalog_measurement *me
     const char *blank = printer->was_found ? "\n" : "";
 
     choose(printer, measurement);
-    if (printer->is_wanted)
-        printf("%s%s: %s\n  tags: %s\n", blank, measurement->name, measurement->meaning,
-               measurement->tags);
+    if (!printer->is_wanted)
+        return;
+    printf("%s%s: %s\n  tags: %s\n", blank, measurement->name, measurement->meaning,
+           measurement->tags);
+    if (*measurement->row_tags)
+        printf("  named by one of: %s\n", measurement->row_tags);
+    if (*measurement->served_tags)
+        printf("  where it serves an endpoint: %s\n", measurement->served_tags);
 }
 
 static void text_field(void *arg, const struct phu_catalog_field *field)
@@ -70,30 +76,46 @@ static void print_cell(const char *text)
     }
 }
 
+static void markdown_tags(const char *tags, const char *before_last)
+{
+    while (*tags) {
+        size_t length = strcspn(tags, ",|");
+
+        printf("`%.*s`", (int)length, tags);
+        tags += length;
+        if (!*tags)
+            return;
+        tags++;
+        fputs(strpbrk(tags, ",|") ? ", " : before_last, stdout);
+    }
+}
+
 static void markdown_measurement(void *arg, const struct phu_catalog_measurement *measurement)
 {
     struct printer *printer = arg;
     bool has_label_column = strcmp(measurement->name, "agent") == 0;
-    char *tags = strdup(measurement->tags), *save = NULL;
-    const char *separator = "";
 
-    if (!tags)
-        abort();
     choose(printer, measurement);
-    if (printer->is_wanted) {
-        printf("\n## %s\n\n%s.\n\nTags: ", measurement->name, measurement->meaning);
-        for (char *tag = strtok_r(tags, ",|", &save); tag; tag = strtok_r(NULL, ",|", &save)) {
-            printf("%s`%s`", separator, tag);
-            separator = ", ";
-        }
-        if (strchr(measurement->tags, '|'))
-            fputs(" (the last two of devices, in place of `endpoint`, `operator`, `technology`)",
-                  stdout);
-        printf("%s.\n\n| field | type | unit | adds up as | meaning |\n"
-               "| --- | --- | --- | --- | --- |\n",
-               has_label_column ? ", and those named in brackets" : "");
+    if (!printer->is_wanted)
+        return;
+    printf("\n## %s\n\n%s.\n\nTags: ", measurement->name, measurement->meaning);
+    markdown_tags(measurement->tags, ", ");
+    if (strchr(measurement->tags, '|'))
+        fputs(" (the last two of devices, in place of `endpoint`, `operator`, `technology`)",
+              stdout);
+    if (*measurement->row_tags) {
+        fputs("; the row's name: ", stdout);
+        markdown_tags(measurement->row_tags, " or ");
     }
-    free(tags);
+    if (*measurement->served_tags) {
+        fputs("; where it serves an endpoint, `commune` and `hamlet` are the endpoint's, and there "
+              "are ",
+              stdout);
+        markdown_tags(measurement->served_tags, " and ");
+    }
+    printf("%s.\n\n| field | type | unit | adds up as | meaning |\n"
+           "| --- | --- | --- | --- | --- |\n",
+           has_label_column ? ", and those named in brackets" : "");
 }
 
 static void markdown_field(void *arg, const struct phu_catalog_field *field)
@@ -127,15 +149,19 @@ static json_t *split_words(const char *words)
 static void json_measurement(void *arg, const struct phu_catalog_measurement *measurement)
 {
     struct printer *printer = arg;
+    json_t *tags, *row_tags, *served_tags;
 
     choose(printer, measurement);
     if (!printer->is_wanted)
         return;
     printer->fields = json_array();
-    json_array_append_new(printer->list,
-                          json_pack("{s:s, s:s, s:o, s:o}", "name", measurement->name, "meaning",
-                                    measurement->meaning, "tags", split_words(measurement->tags),
-                                    "fields", printer->fields));
+    tags = split_words(measurement->tags);
+    json_array_extend(tags, row_tags = split_words(measurement->row_tags));
+    json_array_extend(tags, served_tags = split_words(measurement->served_tags));
+    json_array_append_new(
+        printer->list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "name", measurement->name,
+                                 "meaning", measurement->meaning, "tags", tags, "row_tags",
+                                 row_tags, "served_tags", served_tags, "fields", printer->fields));
 }
 
 static void json_field(void *arg, const struct phu_catalog_field *field)

@@ -8,7 +8,10 @@
 
 #include "ifmib.h"
 
+#include "phusong/collector.h"
 #include "phusong/metric.h"
+
+#include <stdbool.h>
 
 enum phu_snmp_metric {
     PHU_SNMP_POLLS,
@@ -44,3 +47,10 @@ int phu_snmp_metric_find(const char *name);
 int phu_snmp_metric_word(const char *family, const char *word);
 /* Is it a family of counts? */
 bool phu_snmp_metric_is_family(const char *name);
+
+#define PHU_SNMP_ROW_KINDS 7
+
+extern const struct phu_row_kind phu_snmp_row_kinds[PHU_SNMP_ROW_KINDS];
+
+/* May rows of the measurement be named by this tag? */
+bool phu_snmp_row_tag_is_known(const char *measurement, const char *tag);

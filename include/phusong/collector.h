@@ -62,6 +62,13 @@ struct phu_collector_env {
     void *credential_arg;
 };
 
+/* What the rows of a measurement are. */
+struct phu_row_kind {
+    const char *measurement; /* "optics" */
+    const char *tags;        /* one of these names a row, separated by commas: "onu,interface" */
+    const char *meaning;     /* "an ONU of an OLT, or the transceiver of a port" */
+};
+
 struct phu_collector {
     const char *name;                             /* "icmp": the part of a check before the colon */
     const char *summary;                          /* one line */
@@ -71,6 +78,8 @@ struct phu_collector {
     const char *interval, *timeout;
     const struct phu_metric *metrics;
     size_t metric_count;
+    const struct phu_row_kind *row_kinds; /* of the measurements that have rows; NULL if none */
+    size_t row_kind_count;
     int rtt_metric; /* the metric, in whole us, that `coverage` takes as round trip; -1 if none */
 
     /* Privileged descriptors are opened here, before rights are dropped. Without a permission open

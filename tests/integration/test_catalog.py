@@ -60,6 +60,21 @@ def test_json_names_every_field_once(phusong):
         assert not tags & set(fields)
 
 
+def test_rows_are_named_by_tags_of_their_own(phusong):
+    measurements = {measurement["name"]: measurement
+                    for measurement in json.loads(catalog(phusong, "--json").stdout)}
+    rows = {name: measurement for name, measurement in measurements.items()
+            if measurement["row_tags"]}
+    assert {name: row["row_tags"] for name, row in rows.items()}.items() >= {
+        "interface": ["interface"], "pon": ["pon"], "signal": ["modem"],
+        "optics": ["onu", "interface", "pon"], "sensor": ["sensor"]}.items()
+    for row in rows.values():
+        assert row["served_tags"] == ["endpoint", "operator", "technology"]
+        assert set(row["tags"]) >= {"device", "site", *row["row_tags"], *row["served_tags"]}
+    for name in ("coverage", "device", "icmp", "agent"):
+        assert measurements[name]["row_tags"] == measurements[name]["served_tags"] == []
+
+
 def test_one_measurement_alone(phusong):
     only = catalog(phusong, "coverage")
     assert only.returncode == 0
