@@ -70,10 +70,9 @@ enum phu_uptime_verdict phu_uptime_judge(const struct phu_uptime *before,
     return ticks;
 }
 
-/* All ones is how devices say "no value" in a counter. */
-static bool is_sentinel(const struct phu_counter_reading *reading)
+bool phu_counter_is_sentinel(uint64_t value, uint8_t bits)
 {
-    return reading->value == (reading->bits == 64 ? UINT64_MAX : WRAP32 - 1);
+    return value == (bits == 64 ? UINT64_MAX : WRAP32 - 1);
 }
 
 /* rate * span, saturating; a span is rounded up by a second because devices count in batches. */
@@ -124,7 +123,7 @@ enum phu_counter_outcome phu_counter_update(struct phu_counter *counter,
 {
     struct phu_counter before = *counter;
 
-    if (reading->bits == 0 || is_sentinel(reading))
+    if (reading->bits == 0 || phu_counter_is_sentinel(reading->value, reading->bits))
         return PHU_COUNTER_ABSENT;
     *counter = (struct phu_counter){reading->value, reading->at_ns, reading->bits};
     if (before.bits != reading->bits)

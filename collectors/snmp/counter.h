@@ -59,6 +59,9 @@ struct phu_counter_delta {
     int64_t span_ns;
 };
 
+/* All ones is how devices say "no value" in a counter. */
+bool phu_counter_is_sentinel(uint64_t value, uint8_t bits);
+
 enum phu_counter_outcome {
     PHU_COUNTER_ABSENT,    /* no reading; the baseline stays, the next delta covers this gap too */
     PHU_COUNTER_FIRST,     /* nothing to compare with; the reading is the baseline now */

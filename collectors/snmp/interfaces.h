@@ -14,8 +14,9 @@
 struct phu_interface;
 
 struct phu_interfaces {
-    struct phu_interface **items; /* those of the last poll in its order, then those not seen */
-    size_t count, capacity, active_count;
+    struct phu_interface *items; /* those of the last poll in its order, then those not seen */
+    char *names;
+    uint32_t count, active_count, names_size;
     bool has_twins;
 };
 

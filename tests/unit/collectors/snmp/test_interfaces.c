@@ -269,6 +269,145 @@ static void errors_that_shrink_void_only_themselves(void **state)
     stop(&bench);
 }
 
+/* Polls eth0 every minute with the same growth; `spoil` changes the row of a poll. */
+static void poll_minutes(struct bench *bench, unsigned polls,
+                         void (*spoil)(unsigned poll, struct phu_ifmib_row *row),
+                         void (*check)(unsigned poll, const struct phu_interface_report *report))
+{
+    start(bench, "*");
+    for (unsigned i = 0; i < polls; i++) {
+        struct phu_ifmib_row *row;
+
+        begin_poll(bench, 60 + 60 * i);
+        row = add(bench, 1, "eth0", 1000 + 100 * i);
+        spoil(i, row);
+        end_poll(bench);
+        check(i, of(bench, "eth0"));
+    }
+    stop(bench);
+}
+
+static void lose_out_octets_once(unsigned poll, struct phu_ifmib_row *row)
+{
+    if (poll == 2)
+        row->bits[PHU_IF_OUT_OCTETS] = 0;
+    if (poll == 4)
+        row->value[PHU_IF_OUT_OCTETS] = UINT64_MAX;
+}
+
+static void check_gap_is_covered(unsigned poll, const struct phu_interface_report *report)
+{
+    bool is_told = poll != 0 && poll != 2 && poll != 4;
+    bool is_after = poll == 3 || poll == 5;
+
+    assert_int_equal(report->known, is_told ? 3 : 0);
+    assert_int_equal(report->covered_ns, is_told ? (is_after ? 120 : 60) * S : 0);
+    assert_int_equal(report->growth[PHU_IF_IN_OCTETS], is_told ? is_after ? 200 : 100 : 0);
+    assert_false(report->was_reset);
+}
+
+static void a_missing_counter_is_waited_for(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    poll_minutes(&bench, 8, lose_out_octets_once, check_gap_is_covered);
+}
+
+static void lose_discards(unsigned poll, struct phu_ifmib_row *row)
+{
+    row->bits[PHU_IF_IN_DISCARDS] = poll < 3 ? 32 : 0;
+    row->value[PHU_IF_IN_DISCARDS] = 7;
+}
+
+static void check_the_rest_goes_on(unsigned poll, const struct phu_interface_report *report)
+{
+    if (poll == 3 || poll == 4)
+        assert_int_equal(report->known, 0);
+    else if (poll == 5)
+        assert_int_equal(report->covered_ns, 180 * S);
+    else if (poll > 5)
+        assert_int_equal(report->covered_ns, 60 * S);
+    if (poll >= 5)
+        assert_int_equal(report->known, 3);
+}
+
+static void a_counter_that_stays_away_is_given_up(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    poll_minutes(&bench, 8, lose_discards, check_the_rest_goes_on);
+}
+
+static void gain_out_octets(unsigned poll, struct phu_ifmib_row *row)
+{
+    if (poll < 2)
+        row->bits[PHU_IF_OUT_OCTETS] = 0;
+    row->bits[PHU_IF_IN_PACKETS] = 64;
+}
+
+static void check_no_direction_alone(unsigned poll, const struct phu_interface_report *report)
+{
+    static const unsigned in = 1U << PHU_IF_IN_OCTETS, both = 3, packets = 1U << PHU_IF_IN_PACKETS;
+    const unsigned known[] = {0, in | packets, packets, both | packets};
+
+    assert_int_equal(report->known, known[poll]);
+    assert_int_equal(report->covered_ns, poll == 1 || poll == 3 ? 60 * S : 0);
+}
+
+static void octets_of_both_directions_go_together(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    poll_minutes(&bench, 4, gain_out_octets, check_no_direction_alone);
+}
+
+static void count_errors_at_100g(unsigned poll, struct phu_ifmib_row *row)
+{
+    row->speed_bps = UINT64_C(100000000000);
+    row->bits[PHU_IF_IN_ERRORS] = 32;
+    row->value[PHU_IF_IN_ERRORS] = 10 + poll;
+}
+
+static void check_errors_at_100g(unsigned poll, const struct phu_interface_report *report)
+{
+    assert_false(report->is_ambiguous);
+    assert_int_equal(report->growth[PHU_IF_IN_ERRORS], poll ? 1 : 0);
+}
+
+static void errors_of_fast_links_are_counted(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    poll_minutes(&bench, 3, count_errors_at_100g, check_errors_at_100g);
+}
+
+/* A restart hidden behind a wrap of sysUpTime, while the interface was not to be seen. */
+static void a_doubt_lasts_until_the_next_reading(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    start(&bench, "*");
+    for (unsigned i = 0; i < 3; i++) {
+        bench.terms.uptime = i == 1 ? PHU_UPTIME_DOUBTFUL : PHU_UPTIME_CONTINUES;
+        begin_poll(&bench, 60 + 60 * i);
+        if (i != 1) {
+            struct phu_ifmib_row *row = add(&bench, 1, "eth0", i ? 500 : UINT32_MAX - 1000);
+
+            row->bits[PHU_IF_IN_OCTETS] = row->bits[PHU_IF_OUT_OCTETS] = 32;
+            row->speed_bps = 100000000;
+        }
+        end_poll(&bench);
+    }
+    assert_true(of(&bench, "eth0")->was_reset);
+    assert_int_equal(of(&bench, "eth0")->known, 0);
+    stop(&bench);
+}
+
 static void twins_are_told_apart(void **state)
 {
     struct bench bench;
@@ -597,6 +736,11 @@ int main(void)
         cmocka_unit_test(a_restart_is_a_reset_for_the_unseen_too),
         cmocka_unit_test(one_shrunken_counter_voids_the_row),
         cmocka_unit_test(errors_that_shrink_void_only_themselves),
+        cmocka_unit_test(a_missing_counter_is_waited_for),
+        cmocka_unit_test(a_counter_that_stays_away_is_given_up),
+        cmocka_unit_test(octets_of_both_directions_go_together),
+        cmocka_unit_test(errors_of_fast_links_are_counted),
+        cmocka_unit_test(a_doubt_lasts_until_the_next_reading),
         cmocka_unit_test(twins_are_told_apart),
         cmocka_unit_test(a_name_like_a_twins_is_harmless),
         cmocka_unit_test(long_twins_keep_their_index),
