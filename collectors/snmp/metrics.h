@@ -36,7 +36,7 @@ enum phu_snmp_metric {
     PHU_SNMP_IF_RESETS,
     PHU_SNMP_IF_AMBIGUOUS,
     PHU_SNMP_BUILT_IN, /* from here on: what profiles feed, found by name */
-    PHU_SNMP_METRICS = PHU_SNMP_BUILT_IN + 176,
+    PHU_SNMP_METRICS = PHU_SNMP_BUILT_IN + 188,
 };
 
 extern const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS];
