@@ -99,6 +99,42 @@ uint32_t phu_inventory_refer(struct phu_inventory_loader *loader, struct phu_inv
     return PHU_INVENTORY_NONE;
 }
 
+uint32_t phu_inventory_find_in_force(const struct phu_inventory_loader *loader,
+                                     const struct phu_record_index *index, const char *text,
+                                     bool *is_past)
+{
+    const struct phu_inventory *inventory = loader->inventory;
+    uint32_t cursor = 0, found;
+
+    for (;;) {
+        found =
+            phu_record_index_next(index, loader->strings.bytes, inventory->areas, text, &cursor);
+        if (found == UINT32_MAX)
+            return PHU_INVENTORY_NONE;
+        if (inventory->areas[found].valid_from <= inventory->today &&
+            inventory->today <= inventory->areas[found].valid_to)
+            return found;
+        *is_past = true;
+    }
+}
+
+void phu_inventory_enter(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
+                         struct phu_record_index *index, const void *records, uint32_t record,
+                         uint32_t id, const char *what)
+{
+    const char *bytes = loader->strings.bytes;
+    uint32_t cursor = 0;
+
+    if (!id)
+        return;
+    if (phu_record_index_next(index, bytes, records, bytes + id, &cursor) != UINT32_MAX) {
+        phu_table_mistake(table, 0, "%s \"%s\" is there twice; each needs an id of its own", what,
+                          bytes + id);
+        return;
+    }
+    phu_record_index_add(index, bytes, records, record);
+}
+
 /* -- Circles ---------------------------------------------------------------------------------- */
 
 static uint32_t *parent_slot(const struct phu_parents *parents, uint32_t record)

@@ -30,6 +30,8 @@ struct phu_origin {
     uint16_t parent_column; /* of its field */
 };
 
+enum { PHU_NAME_MAX_CHARACTERS = 100 };
+
 enum { PHU_CHECK_CACHE = 64, PHU_CHECKS_PER_OWNER = 16 };
 
 struct phu_check_cache {
@@ -97,6 +99,16 @@ const char *phu_inventory_guess(struct phu_inventory_loader *loader,
 /* A reference to a site or device by id: its number, or NONE (reported when there is a text). */
 uint32_t phu_inventory_refer(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
                              size_t column, enum phu_inventory_file file);
+
+/* The area with this text in the index that is in force today, or NONE. *is_past: there are others.
+ */
+uint32_t phu_inventory_find_in_force(const struct phu_inventory_loader *loader,
+                                     const struct phu_record_index *index, const char *text,
+                                     bool *is_past);
+/* Puts a record into the index by its id, unless an earlier row has it (reported). */
+void phu_inventory_enter(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
+                         struct phu_record_index *index, const void *records, uint32_t record,
+                         uint32_t id, const char *what);
 
 /* A tree of records of one kind that refer to their parents by number. */
 struct phu_parents {
