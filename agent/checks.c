@@ -16,8 +16,7 @@ struct check {
     struct phu_mono due;
     int64_t interval_ns;
     bool is_in_flight;
-    struct phu_check_spec spec; /* strings point into `text` */
-    char text[];
+    struct phu_check_spec spec; /* strings point behind the check */
 };
 
 struct phu_checks {
@@ -186,17 +185,42 @@ static const char *keep_text(char **cursor, const char *text)
     return kept;
 }
 
+static size_t size_of_served(const struct phu_check_spec *spec)
+{
+    size_t size = spec->served_count * sizeof *spec->served;
+
+    for (size_t i = 0; i < spec->served_count; i++)
+        size += strlen(spec->served[i].endpoint) + strlen(spec->served[i].ifname) +
+                strlen(spec->served[i].index) + 3;
+    return size;
+}
+
+static char *keep_served(struct check *check, const struct phu_check_spec *spec)
+{
+    struct phu_served *served = (struct phu_served *)(void *)(check + 1);
+    char *cursor = (char *)(served + spec->served_count);
+
+    for (size_t i = 0; i < spec->served_count; i++) {
+        served[i].endpoint = keep_text(&cursor, spec->served[i].endpoint);
+        served[i].ifname = keep_text(&cursor, spec->served[i].ifname);
+        served[i].index = keep_text(&cursor, spec->served[i].index);
+    }
+    check->spec.served = served;
+    return cursor;
+}
+
+/* In one allocation: the check, what its device serves, and all their texts. */
 static struct check *new_check(const struct phu_check_spec *spec)
 {
     size_t size = strlen(spec->id) + strlen(spec->address) + strlen(spec->argument) +
-                  strlen(spec->credential) + strlen(spec->rows) + 5;
+                  strlen(spec->credential) + strlen(spec->rows) + 5 + size_of_served(spec);
     struct check *check = calloc(1, sizeof *check + size);
     char *cursor;
 
     if (!check)
         return NULL;
-    cursor = check->text;
     check->spec = *spec;
+    cursor = keep_served(check, spec);
     check->spec.id = keep_text(&cursor, spec->id);
     check->spec.address = keep_text(&cursor, spec->address);
     check->spec.argument = keep_text(&cursor, spec->argument);

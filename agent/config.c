@@ -346,6 +346,13 @@ static bool is_same_kind(void *arg, uint16_t before, uint16_t after)
            (!a->options || phu_conf_equal(a->collector->check_options, a->options, b->options));
 }
 
+static bool has_rows(void *arg, uint16_t after)
+{
+    const struct pair *pair = arg;
+
+    return pair->after->checks[after].collector->row_kind_count > 0;
+}
+
 static bool is_same_profile(void *arg, uint16_t before, uint16_t after)
 {
     const struct pair *pair = arg;
@@ -381,6 +388,7 @@ int phu_config_diff(const struct phu_config *before, const struct phu_inventory 
         .kind = is_same_kind,
         .profile = is_same_profile,
         .credential = is_same_credential,
+        .has_rows = has_rows,
         .arg = &pair,
     };
 

@@ -28,7 +28,8 @@ static void remember_generation(struct phu_roster *roster, uint32_t handle,
 }
 
 static int start(struct phu_roster *roster, struct phu_generation *generation,
-                 const struct phu_inventory *inventory, uint32_t check, uint32_t *handle)
+                 const struct phu_inventory *inventory, uint32_t check,
+                 struct phu_served_room *room, uint32_t *handle)
 {
     const struct phu_config *config = generation->config;
     size_t kind = inventory->checks[check].kind;
@@ -37,6 +38,7 @@ static int start(struct phu_roster *roster, struct phu_generation *generation,
     int error;
 
     phu_subject_describe(config, inventory, check, &monitored, &spec);
+    phu_subject_serve(config, inventory, check, room, &spec);
     error = phu_monitor_add(roster->monitor, &monitored, handle);
     if (error)
         return error;
@@ -75,14 +77,16 @@ static uint32_t *new_handles(uint32_t count)
 size_t phu_roster_fill(struct phu_roster *roster, struct phu_generation *generation,
                        const struct phu_inventory *inventory)
 {
+    struct phu_served_room room = {0};
     size_t refused = 0;
 
     roster->handles = new_handles(inventory->check_count);
     roster->count = inventory->check_count;
     for (uint32_t i = 0; i < inventory->check_count; i++) {
-        if (start(roster, generation, inventory, i, &roster->handles[i]))
+        if (start(roster, generation, inventory, i, &room, &roster->handles[i]))
             refused++;
     }
+    phu_served_room_fini(&room);
     return refused;
 }
 
@@ -91,6 +95,7 @@ size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *genera
                         const struct phu_inventory_diff *diff)
 {
     uint32_t *handles = new_handles(inventory->check_count);
+    struct phu_served_room room = {0};
     size_t refused = 0;
 
     for (uint32_t i = 0; i < roster->count; i++) {
@@ -100,9 +105,10 @@ size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *genera
     for (uint32_t i = 0; i < inventory->check_count; i++) {
         if (diff->fate[i] == PHU_FATE_UNCHANGED)
             handles[i] = roster->handles[diff->before[i]];
-        else if (start(roster, generation, inventory, i, &handles[i]))
+        else if (start(roster, generation, inventory, i, &room, &handles[i]))
             refused++;
     }
+    phu_served_room_fini(&room);
     free(roster->handles);
     roster->handles = handles;
     roster->count = inventory->check_count;

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "core/inventory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char *code_of_level(const struct phu_inventory *inventory, uint32_t area,
@@ -92,4 +93,46 @@ void phu_subject_describe(const struct phu_config *config, const struct phu_inve
     monitored->quality = &config->quality[profile];
     monitored->interval_ns = spec->interval_ns;
     monitored->check = spec->id + strlen(monitored->subject.id) + 1; /* after "OWNER/" */
+}
+
+static void make_room(struct phu_served_room *room, size_t size)
+{
+    if (size <= room->size)
+        return;
+    room->items = realloc(room->items, size * sizeof *room->items);
+    if (!room->items)
+        abort();
+    room->size = size;
+}
+
+void phu_subject_serve(const struct phu_config *config, const struct phu_inventory *inventory,
+                       uint32_t check, struct phu_served_room *room, struct phu_check_spec *spec)
+{
+    const struct phu_inventory_check *record = &inventory->checks[check];
+    const struct phu_device *device;
+
+    spec->served = NULL;
+    spec->served_count = 0;
+    if (!record->is_device || !config->checks[record->kind].collector->row_kind_count)
+        return;
+    device = &inventory->devices[record->owner];
+    make_room(room, device->served_count);
+    for (uint32_t i = 0; i < device->served_count; i++) {
+        const struct phu_endpoint *endpoint =
+            &inventory->endpoints[inventory->served[device->served + i]];
+
+        room->items[i] = (struct phu_served){
+            .endpoint = phu_inventory_text(inventory, endpoint->id),
+            .ifname = phu_inventory_text(inventory, endpoint->ifname),
+            .index = phu_inventory_text(inventory, endpoint->index),
+        };
+    }
+    spec->served = room->items;
+    spec->served_count = device->served_count;
+}
+
+void phu_served_room_fini(struct phu_served_room *room)
+{
+    free(room->items);
+    *room = (struct phu_served_room){0};
 }

@@ -34,6 +34,7 @@ void phu_inventory_free(struct phu_inventory *inventory)
     free(inventory->sites);
     free(inventory->devices);
     free(inventory->endpoints);
+    free(inventory->served);
     free(inventory->checks);
     free((char *)inventory->strings);
     free(inventory);

@@ -61,6 +61,7 @@ struct phu_device {
     uint32_t site;                                /* site, or NONE */
     uint32_t parent;                              /* device, or NONE */
     uint32_t checks, check_count;                 /* run of inventory->checks */
+    uint32_t served, served_count;                /* run of inventory->served */
     uint16_t profile;                             /* index into vocabulary's profiles */
 };
 
@@ -69,6 +70,7 @@ struct phu_endpoint {
     uint32_t hamlet;                             /* area, in force on the day of loading */
     uint32_t commune;                            /* area above it, or NONE */
     uint32_t device;                             /* that serves it, or NONE */
+    uint32_t index;                              /* text: the row of the device that serves it */
     uint32_t parent;                             /* device it depends on, or NONE */
     uint32_t checks, check_count; /* run of inventory->checks; the first is primary */
     uint16_t profile;             /* index into vocabulary's profiles */
@@ -90,6 +92,8 @@ struct phu_inventory {
     struct phu_site *sites;
     struct phu_device *devices;
     struct phu_endpoint *endpoints;
+    uint32_t *served; /* endpoints by device; without those of which it is not clear what serves
+                         them: several of one device with neither ifname nor index */
     struct phu_inventory_check *checks; /* devices' first, then endpoints', in their order */
     uint32_t area_count, site_count, device_count, endpoint_count, check_count;
     uint32_t hamlet_count; /* in force on the day of loading */
@@ -159,12 +163,14 @@ struct phu_inventory_same {
     bool (*kind)(void *arg, uint16_t before, uint16_t after);
     bool (*profile)(void *arg, uint16_t before, uint16_t after);
     bool (*credential)(void *arg, const char *name); /* called for names that are equal */
+    bool (*has_rows)(void *arg, uint16_t after); /* may checks of this kind have rows that serve? */
     void *arg;
 };
 
 /* Matches checks by id. A check has changed when its address, argument, way of checking, interval,
  * profile, credential, interfaces or any tag (hamlet, commune, operator, technology, device, site)
- * has. A changed parent is not a change. */
+ * has. So has one of a device when it may have rows and the device serves other endpoints than
+ * before, or by other rows, or one of them has other tags. A changed parent is not a change. */
 int phu_inventory_diff(const struct phu_inventory *before, const struct phu_inventory *after,
                        const struct phu_inventory_same *same, struct phu_inventory_diff *diff);
 void phu_inventory_diff_fini(struct phu_inventory_diff *diff);

@@ -76,10 +76,62 @@ static bool is_same_endpoint(const struct compare *compare, uint32_t before, uin
 
     return a->technology == b->technology && is_same_text(compare, a->address, b->address) &&
            is_same_text(compare, a->operator_name, b->operator_name) &&
-           is_same_text(compare, a->ifname, b->ifname) &&
            is_same_profile(compare, a->profile, b->profile) &&
            is_same_device_id(compare, a->device, b->device) &&
            is_same_place(compare, a->hamlet, b->hamlet);
+}
+
+static bool is_same_claim(const struct compare *compare, const struct phu_endpoint *a,
+                          const struct phu_endpoint *b)
+{
+    return a->technology == b->technology &&
+           is_same_text(compare, a->operator_name, b->operator_name) &&
+           is_same_text(compare, a->ifname, b->ifname) &&
+           is_same_text(compare, a->index, b->index) &&
+           is_same_place(compare, a->hamlet, b->hamlet);
+}
+
+/* An endpoint that names no row is served where it is the only such one of its device. */
+static bool is_served(const struct phu_inventory *inventory, uint32_t endpoint)
+{
+    const struct phu_endpoint *record = &inventory->endpoints[endpoint];
+    const struct phu_device *device = &inventory->devices[record->device];
+
+    if (record->ifname || record->index)
+        return true;
+    for (uint32_t i = 0; i < device->served_count; i++) {
+        if (inventory->served[device->served + i] == endpoint)
+            return true;
+    }
+    return false;
+}
+
+/* Whatever the order of the rows in the files. */
+static bool serves_the_same(const struct compare *compare, uint32_t before, uint32_t after)
+{
+    const struct phu_device *a = &compare->before->devices[before];
+    const struct phu_device *b = &compare->after->devices[after];
+
+    if (a->served_count != b->served_count)
+        return false;
+    for (uint32_t i = 0; i < b->served_count; i++) {
+        const struct phu_endpoint *endpoint =
+            &compare->after->endpoints[compare->after->served[b->served + i]];
+        uint32_t old = phu_inventory_find_endpoint(
+            compare->before, phu_inventory_text(compare->after, endpoint->id));
+
+        if (old == PHU_INVENTORY_NONE || compare->before->endpoints[old].device != before ||
+            !is_served(compare->before, old) ||
+            !is_same_claim(compare, &compare->before->endpoints[old], endpoint))
+            return false;
+    }
+    return true;
+}
+
+static bool may_serve(const struct compare *compare, uint16_t kind)
+{
+    return !compare->same || !compare->same->has_rows ||
+           compare->same->has_rows(compare->same->arg, kind);
 }
 
 static bool is_same_site(const struct compare *compare, uint32_t before, uint32_t after)
@@ -123,8 +175,10 @@ static bool is_same_check(const struct compare *compare, uint32_t before, uint32
         !is_same_kind(compare, a->kind, b->kind) ||
         is_primary(compare->before, before) != is_primary(compare->after, after))
         return false;
-    return a->is_device ? is_same_device(compare, a->owner, b->owner)
-                        : is_same_endpoint(compare, a->owner, b->owner);
+    if (!a->is_device)
+        return is_same_endpoint(compare, a->owner, b->owner);
+    return is_same_device(compare, a->owner, b->owner) &&
+           (!may_serve(compare, b->kind) || serves_the_same(compare, a->owner, b->owner));
 }
 
 static uint32_t *new_links(uint32_t count)

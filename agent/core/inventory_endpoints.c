@@ -1,6 +1,11 @@
 /* endpoints.csv. */
 #include "inventory_load.h"
 
+#include "phusong/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 enum {
     ENDPOINT_ID,
     ENDPOINT_HAMLET,
@@ -10,6 +15,7 @@ enum {
     ENDPOINT_CHECKS,
     ENDPOINT_DEVICE,
     ENDPOINT_IFNAME,
+    ENDPOINT_INDEX,
     ENDPOINT_PARENT,
     ENDPOINT_PROFILE,
     ENDPOINT_INTERVAL,
@@ -25,6 +31,7 @@ static const struct phu_column endpoint_columns[ENDPOINT_COLUMNS] = {
     [ENDPOINT_CHECKS] = {"checks", false},
     [ENDPOINT_DEVICE] = {"device", false},
     [ENDPOINT_IFNAME] = {"ifname", false},
+    [ENDPOINT_INDEX] = {"index", false},
     [ENDPOINT_PARENT] = {"parent", false},
     [ENDPOINT_PROFILE] = {"profile", false},
     [ENDPOINT_INTERVAL] = {"interval", false},
@@ -33,6 +40,7 @@ static const struct phu_column endpoint_columns[ENDPOINT_COLUMNS] = {
 struct reader {
     struct phu_inventory_loader *loader;
     struct phu_inventory_table table;
+    struct phu_claim_origin *origins;
 };
 
 static void say_unknown_hamlet(struct reader *reader, const char *text, bool is_past)
@@ -109,6 +117,56 @@ static void check_id_of_device(struct reader *reader, const struct phu_endpoint 
                           bytes + endpoint->id);
 }
 
+/* "serail=HWTC…" would be looked for as a name and never be found. */
+static void check_index(struct reader *reader, const char *text)
+{
+    static const char *const words[] = {"description", "serial", NULL};
+    struct phu_inventory_table *table = &reader->table;
+    size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+    char word[32];
+    struct phu_guess guess = {.word = word};
+
+    if (!length || text[length] != '=' || length >= sizeof word)
+        return;
+    memcpy(word, text, length);
+    word[length] = '\0';
+    for (size_t i = 0; words[i]; i++) {
+        phu_guess_offer(&guess, words[i]);
+        if (strcmp(words[i], word) != 0)
+            continue;
+        if (!text[length + 1])
+            phu_table_mistake(table, ENDPOINT_INDEX, "nothing stands behind \"%s=\"", word);
+        return;
+    }
+    if (guess.nearest)
+        phu_table_mistake(table, ENDPOINT_INDEX, "unknown \"%s=\"; did you mean \"%s=\"?", word,
+                          guess.nearest);
+}
+
+static void read_claim(struct reader *reader, uint32_t record, struct phu_endpoint *endpoint)
+{
+    struct phu_inventory_table *table = &reader->table;
+    bool has_device = phu_table_field(table, ENDPOINT_DEVICE)[0];
+
+    endpoint->device =
+        phu_inventory_refer(reader->loader, table, ENDPOINT_DEVICE, PHU_FILE_DEVICES);
+    endpoint->ifname = phu_table_text(table, ENDPOINT_IFNAME, PHU_NAME_MAX_CHARACTERS);
+    endpoint->index = phu_table_text(table, ENDPOINT_INDEX, PHU_NAME_MAX_CHARACTERS);
+    if (endpoint->ifname && !has_device)
+        phu_table_mistake(table, ENDPOINT_IFNAME,
+                          "an interface without a device; fill in the column device");
+    if (endpoint->index && !has_device)
+        phu_table_mistake(table, ENDPOINT_INDEX,
+                          "a row of a device without the device; fill in the column device");
+    if (endpoint->index)
+        check_index(reader, reader->loader->strings.bytes + endpoint->index);
+    reader->origins[record] = (struct phu_claim_origin){
+        .line = phu_table_line(table),
+        .ifname_column = (uint16_t)phu_table_column(table, ENDPOINT_IFNAME),
+        .index_column = (uint16_t)phu_table_column(table, ENDPOINT_INDEX),
+    };
+}
+
 static void read_endpoint(struct reader *reader)
 {
     static const struct phu_owner_columns own = {ENDPOINT_CHECKS, ENDPOINT_INTERVAL,
@@ -124,11 +182,7 @@ static void read_endpoint(struct reader *reader)
     read_technology(reader, endpoint);
     endpoint->operator_name = phu_table_text(table, ENDPOINT_OPERATOR, PHU_NAME_MAX_CHARACTERS);
     endpoint->address = phu_table_address(table, ENDPOINT_ADDRESS);
-    endpoint->device = phu_inventory_refer(loader, table, ENDPOINT_DEVICE, PHU_FILE_DEVICES);
-    endpoint->ifname = phu_table_text(table, ENDPOINT_IFNAME, PHU_NAME_MAX_CHARACTERS);
-    if (endpoint->ifname && !phu_table_field(table, ENDPOINT_DEVICE)[0])
-        phu_table_mistake(table, ENDPOINT_IFNAME,
-                          "an interface without a device; fill in the column device");
+    read_claim(reader, record, endpoint);
     endpoint->parent = phu_inventory_refer(loader, table, ENDPOINT_PARENT, PHU_FILE_DEVICES);
     endpoint->checks = phu_inventory_add_checks(loader, table, &own, "icmp", endpoint->id, record,
                                                 false, &endpoint->check_count);
@@ -141,14 +195,19 @@ void phu_inventory_read_endpoints(struct phu_inventory_loader *loader,
                                   struct phu_inventory_source *source)
 {
     struct phu_inventory *inventory = loader->inventory;
-    struct reader reader = {.loader = loader};
+    struct reader reader = {
+        .loader = loader,
+        .origins = phu_inventory_room(source, sizeof *reader.origins),
+    };
 
     inventory->endpoints = phu_inventory_room(source, sizeof *inventory->endpoints);
     inventory->strings = loader->strings.bytes;
-    if (!phu_inventory_open_table(loader, PHU_FILE_ENDPOINTS, source, endpoint_columns,
-                                  ENDPOINT_COLUMNS, &reader.table))
-        return;
-    while (phu_table_next(&reader.table))
-        read_endpoint(&reader);
-    loader->mistakes += reader.table.mistakes;
+    if (phu_inventory_open_table(loader, PHU_FILE_ENDPOINTS, source, endpoint_columns,
+                                 ENDPOINT_COLUMNS, &reader.table)) {
+        while (phu_table_next(&reader.table))
+            read_endpoint(&reader);
+        phu_inventory_link_served(loader, &reader.table, reader.origins);
+        loader->mistakes += reader.table.mistakes;
+    }
+    free(reader.origins);
 }

@@ -30,6 +30,12 @@ struct phu_origin {
     uint16_t parent_column; /* of its field */
 };
 
+/* Where an endpoint says what serves it. */
+struct phu_claim_origin {
+    uint32_t line;
+    uint16_t ifname_column, index_column;
+};
+
 enum { PHU_NAME_MAX_CHARACTERS = 100 };
 
 enum { PHU_CHECK_CACHE = 64, PHU_CHECKS_PER_OWNER = 16 };
@@ -99,6 +105,11 @@ const char *phu_inventory_guess(struct phu_inventory_loader *loader,
 /* A reference to a site or device by id: its number, or NONE (reported when there is a text). */
 uint32_t phu_inventory_refer(struct phu_inventory_loader *loader, struct phu_inventory_table *table,
                              size_t column, enum phu_inventory_file file);
+
+/* When all endpoints have been read: what each device serves. */
+void phu_inventory_link_served(struct phu_inventory_loader *loader,
+                               struct phu_inventory_table *table,
+                               const struct phu_claim_origin *origins);
 
 /* The area with this text in the index that is in force today, or NONE. *is_past: there are others.
  */

@@ -43,6 +43,12 @@ static void check_links(const struct phu_inventory *inventory)
         assert(inventory->areas[endpoint->hamlet].level == PHU_LEVEL_HAMLET);
         assert(endpoint->check_count >= 1);
     }
+    for (uint32_t i = 0; i < inventory->device_count; i++) {
+        const struct phu_device *device = &inventory->devices[i];
+
+        for (uint32_t j = 0; j < device->served_count; j++)
+            assert(inventory->endpoints[inventory->served[device->served + j]].device == i);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -26,6 +26,7 @@ struct fake {
     struct phu_wall wall[POLLS_MAX];
     uint32_t check[POLLS_MAX];
     size_t attached;
+    const struct phu_check_spec *spec; /* of the last one */
 };
 
 static int fake_attach(void *self, const struct phu_check_spec *spec, void **check)
@@ -35,6 +36,7 @@ static int fake_attach(void *self, const struct phu_check_spec *spec, void **che
     if (strcmp(spec->argument, "refused") == 0)
         return -22;
     fake->attached++;
+    fake->spec = spec;
     *check = (void *)(uintptr_t)spec->check;
     return 0;
 }
@@ -236,6 +238,38 @@ static void what_attach_refuses_is_not_planned(void **state)
     assert_int_equal(fixture->fake.polls, 0);
 }
 
+static void texts_outlive_the_call(void **state)
+{
+    struct fixture *fixture = *state;
+    char texts[][24] = {"bn-1-fibre", "ge0/1", "0/1/3:5", "olt-1/snmp", "10.0.0.1"};
+    struct phu_served served[] = {{texts[0], texts[1], ""}, {"bn-2", "", texts[2]}};
+    const struct phu_check_spec spec = {.check = 3,
+                                        .id = texts[3],
+                                        .address = texts[4],
+                                        .argument = "",
+                                        .credential = "lab",
+                                        .rows = "ge*",
+                                        .served = served,
+                                        .served_count = 2,
+                                        .interval_ns = PHU_NS_PER_S};
+    const struct phu_check_spec *kept;
+
+    assert_int_equal(phu_checks_add(fixture->checks, &collector, &fixture->fake, &spec), 0);
+    memset(texts, 'x', sizeof texts);
+    memset(served, 0, sizeof served);
+    kept = fixture->fake.spec;
+    assert_string_equal(kept->id, "olt-1/snmp");
+    assert_string_equal(kept->address, "10.0.0.1");
+    assert_string_equal(kept->rows, "ge*");
+    assert_int_equal(kept->served_count, 2);
+    assert_string_equal(kept->served[0].endpoint, "bn-1-fibre");
+    assert_string_equal(kept->served[0].ifname, "ge0/1");
+    assert_string_equal(kept->served[0].index, "");
+    assert_string_equal(kept->served[1].endpoint, "bn-2");
+    assert_string_equal(kept->served[1].ifname, "");
+    assert_string_equal(kept->served[1].index, "0/1/3:5");
+}
+
 static void set_flag(void *arg)
 {
     *(bool *)arg = true;
@@ -307,12 +341,19 @@ static void once_with_nothing_to_do_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(polls_once_per_interval_in_phase),     test(the_phase_survives_a_restart),
-        cmocka_unit_test(phases_are_spread_evenly), test(a_pause_is_counted_not_replayed),
-        test(a_busy_check_is_not_polled_again),     test(a_clock_step_moves_no_slot),
-        test(holds_everything_after_boot),          test(what_attach_refuses_is_not_planned),
-        test(once_polls_each_check_once_and_paced), test(once_with_nothing_to_do_ends),
-        test(draining_waits_for_what_is_in_flight), test(draining_an_idle_runner_ends),
+        test(polls_once_per_interval_in_phase),
+        test(the_phase_survives_a_restart),
+        cmocka_unit_test(phases_are_spread_evenly),
+        test(a_pause_is_counted_not_replayed),
+        test(a_busy_check_is_not_polled_again),
+        test(a_clock_step_moves_no_slot),
+        test(holds_everything_after_boot),
+        test(what_attach_refuses_is_not_planned),
+        test(once_polls_each_check_once_and_paced),
+        test(once_with_nothing_to_do_ends),
+        test(draining_waits_for_what_is_in_flight),
+        test(draining_an_idle_runner_ends),
+        test(texts_outlive_the_call),
     };
 
     return cmocka_run_group_tests_name("checks", tests, NULL, NULL);

@@ -327,6 +327,17 @@ static void tells_changes_from_corrections(void **state)
         {SITES, "Hai", "Ba", "olt-1/snmp", PHU_FATE_UNCHANGED},
         {ENDPOINTS, "e-1,bn-1", "e-0,bn-1,fibre,VNPT,10.1.0.8,,,,\ne-1,bn-1", "e-3/icmp",
          PHU_FATE_UNCHANGED},
+        /* what a device serves */
+        {ENDPOINTS, "VNPT", "VinaPhone", "olt-1/snmp", PHU_FATE_CHANGED},
+        {ENDPOINTS, "VNPT", "VinaPhone", "agg-1/snmp", PHU_FATE_UNCHANGED},
+        {ENDPOINTS, "10.1.0.1", "10.1.0.9", "olt-1/snmp", PHU_FATE_UNCHANGED},
+        {ENDPOINTS, "e-1,bn-1", "e-1,bn-2", "olt-1/snmp", PHU_FATE_CHANGED},
+        {ENDPOINTS, "e-1,bn-1", "e-9,bn-1", "olt-1/snmp", PHU_FATE_CHANGED},
+        {ENDPOINTS, "olt-1,olt-1", ",olt-1", "olt-1/snmp", PHU_FATE_CHANGED},
+        {ENDPOINTS, "olt-1,olt-1", "agg-1,olt-1", "agg-1/snmp", PHU_FATE_CHANGED},
+        {AREAS, "Khu 1,09169", "Khu 1,09187", "olt-1/snmp", PHU_FATE_CHANGED},
+        /* a second endpoint of which it is not clear what serves it takes the first one's rows */
+        {ENDPOINTS, "icmp,,,", "icmp,olt-1,,", "olt-1/snmp", PHU_FATE_CHANGED},
     };
 
     (void)state;
@@ -335,6 +346,99 @@ static void tells_changes_from_corrections(void **state)
             cases[i].fate)
             fail_msg("%s -> %s: %s", cases[i].from, cases[i].to, cases[i].id);
     }
+}
+
+static bool has_none(void *arg, uint16_t kind)
+{
+    (void)arg;
+    (void)kind;
+    return false;
+}
+
+static const char serving[] = "id,hamlet,technology,operator,address,device,ifname,index\n"
+                              "a,bn-1,fibre,VNPT,10.1.0.1,olt-1,,0/1:5\n"
+                              "b,bn-1,fibre,VNPT,10.1.0.2,agg-1,,0/1:5\n"
+                              "c,bn-1,fibre,VNPT,10.1.0.3,olt-1,0/1:5,\n"
+                              "d,bn-1,fibre,VNPT,10.1.0.4,olt-1,ge1,serial=HWTC1\n"
+                              "e,bn-1,fibre,VNPT,10.1.0.5,olt-1,,\n"
+                              "f,bn-1,fibre,VNPT,10.1.0.6,,,\n"
+                              "g,bn-1,fibre,VNPT,10.1.0.7,agg-1,,\n"
+                              "h,bn-1,fibre,VNPT,10.1.0.8,agg-1,,\n";
+
+static const char *served_by(const struct phu_inventory *inventory, const char *id)
+{
+    static char list[64];
+    const struct phu_device *device = &inventory->devices[phu_inventory_find_device(inventory, id)];
+
+    list[0] = '\0';
+    for (uint32_t i = 0; i < device->served_count; i++)
+        strcat(list,
+               text(inventory, inventory->endpoints[inventory->served[device->served + i]].id));
+    return list;
+}
+
+static void knows_what_a_device_serves(void **state)
+{
+    struct texts texts = sample;
+    struct phu_inventory *inventory;
+
+    (void)state;
+    texts.endpoints = serving;
+    inventory = load(&texts);
+    assert_string_equal(served_by(inventory, "olt-1"), "acde"); /* e takes what is left */
+    assert_string_equal(served_by(inventory, "agg-1"), "b");    /* g and h cannot both do that */
+    assert_string_equal(text(inventory, inventory->endpoints[3].index), "serial=HWTC1");
+    assert_string_equal(text(inventory, inventory->endpoints[3].ifname), "ge1");
+    phu_inventory_free(inventory);
+}
+
+static enum phu_fate fate_of(const char *id, const char *from, const char *to, bool has_rows)
+{
+    const struct phu_inventory_same same = {.has_rows = has_rows ? NULL : has_none};
+    struct texts before = sample, after = sample;
+    struct phu_inventory *old, *new;
+    struct phu_inventory_diff diff;
+    enum phu_fate fate;
+    char *changed = replace(serving, from, to);
+
+    before.endpoints = serving;
+    after.endpoints = changed;
+    old = load(&before);
+    new = load(&after);
+    phu_inventory_diff(old, new, &same, &diff);
+    fate = (enum phu_fate)diff.fate[phu_inventory_find_check(new, id)];
+    phu_inventory_diff_fini(&diff);
+    phu_inventory_free(old);
+    phu_inventory_free(new);
+    free(changed);
+    return fate;
+}
+
+static void a_claim_concerns_the_device_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(fate_of("olt-1/snmp", "olt-1,,0/1:5", "olt-1,,0/1:6", true), PHU_FATE_CHANGED);
+    assert_int_equal(fate_of("a/icmp", "olt-1,,0/1:5", "olt-1,,0/1:6", true), PHU_FATE_UNCHANGED);
+    assert_int_equal(fate_of("agg-1/snmp", "olt-1,,0/1:5", "olt-1,,0/1:6", true),
+                     PHU_FATE_UNCHANGED);
+    assert_int_equal(fate_of("olt-1/snmp", "ge1", "ge2", true), PHU_FATE_CHANGED);
+    assert_int_equal(fate_of("olt-1/snmp", "ge1", "ge2", false), PHU_FATE_UNCHANGED);
+    assert_int_equal(fate_of("d/icmp", "ge1", "ge2", true), PHU_FATE_UNCHANGED);
+    /* the order of rows means nothing */
+    assert_int_equal(fate_of("olt-1/snmp",
+                             "id,hamlet,technology,operator,address,device,ifname,index",
+                             "id,hamlet,technology,operator,address,device,ifname,index\n"
+                             "z,bn-1,fibre,VNPT,10.1.0.9,,,",
+                             true),
+                     PHU_FATE_UNCHANGED);
+    /* g is alone with agg-1 and takes what is left there, in place of b */
+    assert_int_equal(fate_of("agg-1/snmp", "b,bn-1,fibre,VNPT,10.1.0.2,agg-1,,0/1:5\n",
+                             "b,bn-1,fibre,VNPT,10.1.0.2,,,\n", true),
+                     PHU_FATE_CHANGED);
+    assert_int_equal(fate_of("agg-1/snmp", "10.1.0.8,agg-1", "10.1.0.8,olt-1", true),
+                     PHU_FATE_CHANGED);
+    assert_int_equal(fate_of("olt-1/snmp", "10.1.0.8,agg-1", "10.1.0.8,olt-1", true),
+                     PHU_FATE_CHANGED);
 }
 
 static bool never_same(void *arg, uint16_t before, uint16_t after)
@@ -376,8 +480,8 @@ static void links_checks_both_ways(void **state)
                       "e-9,bn-2,4g,VNPT,10.1.0.3\ne-3,bn-2,4g,VNPT,10.1.0.2\n";
     after = load(&texts);
     phu_inventory_diff(before, after, NULL, &diff);
-    assert_int_equal(diff.unchanged, 3);
-    assert_int_equal(diff.changed, 0);
+    assert_int_equal(diff.unchanged, 2);
+    assert_int_equal(diff.changed, 1); /* olt-1, which serves e-1 no longer */
     assert_int_equal(diff.added, 1);
     assert_int_equal(diff.removed, 4);
     for (uint32_t i = 0; i < after->check_count; i++) {
@@ -436,6 +540,7 @@ static size_t inventory_bytes(const struct phu_inventory *inventory)
            inventory->device_count * sizeof *inventory->devices +
            inventory->endpoint_count * sizeof *inventory->endpoints +
            inventory->check_count * sizeof *inventory->checks + inventory->string_bytes +
+           inventory->endpoint_count * sizeof *inventory->served + /* at most */
            index_bytes(&index->areas) + index_bytes(&index->hamlets) + index_bytes(&index->sites) +
            index_bytes(&index->devices) + index_bytes(&index->endpoints);
 }
@@ -468,6 +573,8 @@ int main(void)
         cmocka_unit_test(finds_by_id),
         cmocka_unit_test(names_every_mistake),
         cmocka_unit_test(tells_changes_from_corrections),
+        cmocka_unit_test(knows_what_a_device_serves),
+        cmocka_unit_test(a_claim_concerns_the_device_alone),
         cmocka_unit_test(asks_about_what_lies_outside),
         cmocka_unit_test(links_checks_both_ways),
         cmocka_unit_test(takes_few_bytes_per_endpoint),
