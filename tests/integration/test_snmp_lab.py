@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 
 import pytest
 
@@ -30,6 +32,37 @@ def oids(lines):
     return [line.split(b" ")[0].decode().lstrip(".") for line in lines if b"No more" not in line]
 
 
+def raw_numbers(lab, *names, address=None):
+    """The values as net-snmp's programs print them without their units."""
+    lines = ask("snmpget", lab, "-v2c", "-Oe", "-Ot", "-c", "x", list(names), address=address)
+    return [int(line.split(b" ")[1]) for line in lines]
+
+
+class Exchange:
+    """A GETNEXT of 1.3.6.1.2.1.1 sent by hand; `payload` and `source` of the answer."""
+
+    def __init__(self, lab, device, timeout=2):
+        name = bytes.fromhex("06052b060102010500")
+        varbinds = b"\x30" + bytes([len(name)]) + name
+        varbinds = b"\x30" + bytes([len(varbinds)]) + varbinds
+        pdu = bytes.fromhex("0204010203040201000201 00") + varbinds
+        pdu = b"\xa1" + bytes([len(pdu)]) + pdu
+        body = bytes.fromhex("02010104017a") + pdu
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.began = time.monotonic()
+        self.socket.sendto(b"\x30" + bytes([len(body)]) + body, (device, lab.port))
+        self.source = None
+        self.payload = self.answer(timeout) if timeout else None
+
+    def answer(self, timeout):
+        self.socket.settimeout(timeout)
+        try:
+            payload, self.source = self.socket.recvfrom(65536)
+        except (socket.timeout, BlockingIOError):
+            return None
+        return payload
+
+
 def test_every_recording_is_walked_to_its_end(snmp_lab):
     lab = snmp_lab()
     for path in FILES:
@@ -46,3 +79,221 @@ def test_version_1_has_no_64_bit_counters(snmp_lab):
     expected = [record.oid for record in snmprec.read(path) if record.tag != "70"]
     assert len(expected) < len(snmprec.read(path))
     assert oids(ask("snmpwalk", lab, "-v1", "-c", path.stem, [".1"])) == expected
+
+
+def get(lab, *names, address=None, community="synthetic", version="-v2c", check=True):
+    lines = ask("snmpget", lab, version, "-c", community, list(names), address=address, check=check)
+    return [line.split(b" ", 1)[1].decode() for line in lines]
+
+
+def bulk(lab, repetitions, *names, check=True, address=None, community="synthetic"):
+    return ask("snmpbulkget", lab, "-v2c", f"-Cr{repetitions}", "-Cn0", "-c", community,
+               list(names), check=check, address=address)
+
+
+HC_IN = "1.3.6.1.2.1.31.1.1.1.6"
+IN_32 = "1.3.6.1.2.1.2.2.1.10"
+
+
+def test_counters_advance_by_their_rate(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=3,rate=1000000")
+    began = time.monotonic()
+    first = raw_numbers(lab, UPTIME, f"{HC_IN}.1", f"{HC_IN}.3")
+    time.sleep(0.5)
+    second = raw_numbers(lab, UPTIME, f"{HC_IN}.1", f"{HC_IN}.3")
+    took = time.monotonic() - began
+    ticks, slow, fast = (after - before for before, after in zip(first, second))
+    assert 50 <= ticks <= took * 100 + 1
+    assert 500_000 <= slow <= took * 1_000_000 + 1
+    assert abs(fast - 3 * slow) <= 3
+
+
+def test_a_32_bit_counter_wraps(snmp_lab, tmp_path):
+    file = tmp_path / "wrap.snmprec"
+    file.write_text(f"{IN_32}.1|65:numeric|rate=100000000,initial=4294900000\n")
+    lab = snmp_lab("--recording", file)
+    time.sleep(0.1)
+    assert raw_numbers(lab, f"{IN_32}.1")[0] < 4294900000
+
+
+def test_devices_differ_when_spread(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", "--spread", "24h", listen="127.64.0.0/16")
+    values = {tuple(raw_numbers(lab, UPTIME, f"{HC_IN}.1", address=lab.device(i)))
+              for i in range(20)}
+    assert len(values) == 20
+
+
+def test_an_answer_comes_from_the_address_that_was_asked(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", listen="127.64.0.0/14")
+    for number in (0, 1000, 200000):
+        exchange = Exchange(lab, lab.device(number))
+        assert exchange.source == (lab.device(number), lab.port)
+    lab.fault("all", "wrong-source")
+    assert Exchange(lab, lab.device(0)).source[0] != lab.device(0)
+
+
+def test_ipv6(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", listen="::1")
+    lines = ask("snmpget", lab, "-v2c", "-c", "x", [UPTIME], address="udp6:[::1]")
+    assert len(lines) == 1
+
+
+def test_an_unknown_community_is_not_answered(snmp_lab):
+    lab = snmp_lab()
+    assert not get(lab, UPTIME, community="nobody", check=False)
+    assert lab.counts()["unknown"] == 1
+    lab = snmp_lab("--synthetic", "interfaces=1", "--community", "secret")
+    assert get(lab, UPTIME, community="secret")
+    assert not get(lab, UPTIME, community="wrong", check=False)
+
+
+def test_devices_are_mapped_to_recordings(snmp_lab, tmp_path):
+    table = tmp_path / "map"
+    table.write_text("127.64.0.0/16 cisco_ir809  # all but one\n127.64.0.7 apc_smt750x\n")
+    lab = snmp_lab("--map", table, "--community", "public", listen="127.64.0.0/14")
+    name = "1.3.6.1.2.1.1.2.0"
+    assert get(lab, name, address="127.64.0.6", community="public")[0].startswith(".1.3.6.1.4.1.9.")
+    assert get(lab, name, address="127.64.0.7",
+               community="public")[0].startswith(".1.3.6.1.4.1.318.")
+    lab.fault("127.64.0.7", "recording", "cisco_asr920")
+    assert get(lab, name, address="127.64.0.7", community="public")[0].startswith(".1.3.6.1.4.1.9.")
+    assert not get(lab, name, address="127.65.0.1", community="public", check=False)
+
+
+def test_silence_of_a_share(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", listen="127.64.0.0/16")
+    lab.fault("all", "silence", "--share", "30%")
+    answers = [Exchange(lab, lab.device(i), timeout=0) for i in range(400)]
+    time.sleep(0.3)
+    answered = sum(exchange.answer(0) is not None for exchange in answers)
+    assert 240 <= answered <= 320
+    counts = lab.counts()
+    assert counts["silent"] == 400 - answered
+    lab.clear("all")
+    assert Exchange(lab, lab.device(1)).payload
+
+
+def test_a_delay_holds_nobody_else_up(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", listen="127.64.0.0/16")
+    lab.fault(lab.device(0), "delay", "400ms")
+    slow = Exchange(lab, lab.device(0), timeout=0)
+    began = time.monotonic()
+    assert Exchange(lab, lab.device(1)).payload
+    assert time.monotonic() - began < 0.3
+    assert slow.answer(2) is not None
+    assert 0.35 < time.monotonic() - slow.began < 1
+
+
+def test_reboot(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1,rate=1000")
+    before = raw_numbers(lab, UPTIME, f"{HC_IN}.1")
+    lab.fault("all", "reboot")
+    after = raw_numbers(lab, UPTIME, f"{HC_IN}.1")
+    assert after[0] < 1000 < before[0]
+    assert after[1] < 10000 < before[1]
+
+
+def test_reboot_at_a_time(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", "--fault", "all reboot --after 300ms")
+    assert raw_numbers(lab, UPTIME)[0] >= 8640000
+    time.sleep(0.4)
+    assert raw_numbers(lab, UPTIME)[0] < 1000
+
+
+def test_too_big_and_short_answers(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=20")
+    assert len(bulk(lab, 20, HC_IN)) == 20
+    lab.fault("all", "most", "7")
+    assert len(bulk(lab, 20, HC_IN)) == 7
+    lab.clear("all", "most")
+    lab.fault("all", "bytes", "300")
+    assert 3 < len(bulk(lab, 20, HC_IN)) < 12
+    lab.clear("all")
+    lab.fault("all", "toobig", "10")
+    assert len(bulk(lab, 10, HC_IN)) == 10
+    assert bulk(lab, 11, HC_IN, check=False) == []
+    assert lab.counts()["errors"] == 1
+
+
+def test_a_walk_that_does_not_advance(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=4")
+    assert oids(bulk(lab, 3, f"{HC_IN}.2")) == [f"{HC_IN}.3", f"{HC_IN}.4",
+                                                "1.3.6.1.2.1.31.1.1.1.7.1"]
+    lab.fault("all", "backwards")
+    assert oids(bulk(lab, 2, f"{HC_IN}.3")) == [f"{HC_IN}.2", f"{HC_IN}.1"]
+    lab.clear("all")
+    lab.fault("all", "stuck")
+    assert oids(bulk(lab, 2, f"{HC_IN}.3")) == [f"{HC_IN}.3", f"{HC_IN}.3"]
+    lab.clear("all")
+    lab.fault("all", "reversed")
+    assert oids(bulk(lab, 1, HC_IN, IN_32)) == [f"{IN_32}.1", f"{HC_IN}.1"]
+
+
+def test_gen_err_on_a_column(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=4")
+    lab.fault("all", "generr", HC_IN)
+    assert get(lab, f"{HC_IN}.1", check=False) == []
+    assert bulk(lab, 2, "1.3.6.1.2.1.31.1.1.1.5", check=False) == []
+    assert len(get(lab, f"{IN_32}.1")) == 1
+    assert lab.counts()["errors"] == 2
+
+
+def test_damaged_datagrams(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=4")
+    whole = Exchange(lab, lab.address).payload
+    lab.fault("all", "cut", "20")
+    assert Exchange(lab, lab.address).payload[:20] == whole[:20]
+    assert len(Exchange(lab, lab.address).payload) == 20
+    lab.clear("all")
+    lab.fault("all", "wrong-id")
+    other = Exchange(lab, lab.address).payload
+    assert other.index((0x01020305).to_bytes(4, "big")) == whole.index(
+        (0x01020304).to_bytes(4, "big"))
+    lab.clear("all")
+    lab.fault("all", "duplicate", "2")
+    exchange = Exchange(lab, lab.address)
+    assert exchange.payload and exchange.answer(1) and exchange.answer(1) and not exchange.answer(0.1)
+    lab.clear("all")
+    lab.fault("all", "no-bulk")
+    assert bulk(lab, 1, HC_IN, check=False) == []
+    assert Exchange(lab, lab.address).payload
+    assert lab.counts()["silent"] == 1
+
+
+def test_a_fault_ends_by_itself(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=1", "--fault", "all silence --for 300ms")
+    assert Exchange(lab, lab.address, timeout=0.1).payload is None
+    time.sleep(0.3)
+    assert Exchange(lab, lab.address).payload
+
+
+def test_recordings_change_while_they_are_served(snmp_lab):
+    lab = snmp_lab("--synthetic", "interfaces=3")
+    name = "1.3.6.1.2.1.31.1.1.1.1"
+    lab.tell("set", "synthetic", f"{name}.2|4|renamed", f"{name}.9|4|new")
+    assert get(lab, f"{name}.2", f"{name}.9") == ['"renamed"', '"new"']
+    assert lab.tell("remove", "synthetic", f"{name}.1", f"{name}.3") == "2 removed\n"
+    walked = ask("snmpbulkwalk", lab, "-v2c", "-c", "x", [name])
+    assert oids(walked) == [f"{name}.2", f"{name}.9"]
+    before = raw_numbers(lab, f"{HC_IN}.1")[0]
+    lab.tell("rate", "synthetic", f"{HC_IN}=0")
+    halted = raw_numbers(lab, f"{HC_IN}.1")[0]
+    assert halted >= before and raw_numbers(lab, f"{HC_IN}.1")[0] == halted
+
+
+def test_mistakes_are_named(snmp_lab, tmp_path):
+    with pytest.raises(RuntimeError, match="interfaces: 1 to"):
+        snmp_lab("--synthetic", "interfaces=0")
+    with pytest.raises(RuntimeError, match="has bits beyond its length"):
+        snmp_lab("--synthetic", "interfaces=1", "--fault", "10.0.0.1/8 silence")
+    table = tmp_path / "map"
+    table.write_text("\n127.0.0.1 nowhere\n")
+    with pytest.raises(RuntimeError, match='map:2: no recording "nowhere"'):
+        snmp_lab("--map", table)
+    broken = tmp_path / "broken.snmprec"
+    broken.write_text("1.3.6.1.2.1.1.5.0|4|ok\n1.3.6.1.2.1.1.6.0|4x|12GG\n")
+    lab = snmp_lab("--recording", broken)
+    with pytest.raises(RuntimeError, match="unknown verb"):
+        lab.tell("nothing")
+    lab.process.terminate()
+    assert "broken.snmprec:2: " in lab.process.communicate(timeout=20)[1]

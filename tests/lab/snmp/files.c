@@ -88,7 +88,7 @@ int lab_files_load(struct lab_server *server, const char *path,
         fprintf(log, "%s: %zu lines repeat an OID; the first one counts\n", path, repeated);
     for (size_t i = 0; i < options->move_count; i++)
         lab_recording_move(recording, options->moves[i].key, options->moves[i].length,
-                           options->moves[i].rate);
+                           options->moves[i].rate, 0);
     lab_server_take_recording(server, recording);
     return 0;
 }
@@ -122,5 +122,45 @@ int lab_files_load_folder(struct lab_server *server, const char *folder,
         free(entries[i]);
     }
     free(entries);
+    return error;
+}
+
+static int map_line(struct lab_server *server, char *line, struct lab_error *err)
+{
+    struct lab_prefix prefix;
+    char *rest = line;
+    char *words[3] = {NULL};
+    int count = 0;
+    char *word;
+
+    line[strcspn(line, "#\r\n")] = '\0';
+    while (count < 3 && (word = strsep(&rest, " \t")))
+        if (*word)
+            words[count++] = word;
+    if (count == 0)
+        return 0;
+    if (count != 2)
+        return lab_fail(err, "write PREFIX NAME");
+    if (!lab_server_recording(server, words[1]))
+        return lab_fail(err, "no recording \"%.80s\" was loaded", words[1]);
+    if (lab_prefix_parse(words[0], &prefix, err) < 0)
+        return -EINVAL;
+    lab_faults_map(lab_server_faults(server), &prefix, words[1]);
+    return 0;
+}
+
+int lab_files_map(struct lab_server *server, const char *path, struct lab_error *err)
+{
+    FILE *file = fopen(path, "re");
+    struct lab_error why;
+    char line[512];
+    int error = 0;
+
+    if (!file)
+        return lab_fail(err, "%.150s: %s", path, strerror(errno));
+    for (unsigned number = 1; error == 0 && fgets(line, sizeof(line), file); number++)
+        if (map_line(server, line, &why) < 0)
+            error = lab_fail(err, "%.90s:%u: %.120s", path, number, why.text);
+    fclose(file);
     return error;
 }

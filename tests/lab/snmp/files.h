@@ -11,3 +11,5 @@ int lab_files_load(struct lab_server *server, const char *path,
 /* Every *.snmprec of a folder. */
 int lab_files_load_folder(struct lab_server *server, const char *folder,
                           const struct lab_snmp_options *options, FILE *log, struct lab_error *err);
+/* Lines of PREFIX NAME: those devices answer from that recording. */
+int lab_files_map(struct lab_server *server, const char *path, struct lab_error *err);

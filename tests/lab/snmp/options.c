@@ -1,6 +1,8 @@
 /* One table of options, from which parser and help come. */
 #include "options.h"
 
+#include "tell.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,28 @@ static int set_file(struct lab_snmp_options *options, const char *value, struct 
 {
     (void)err;
     options->file = value;
+    return 0;
+}
+
+static int set_map(struct lab_snmp_options *options, const char *value, struct lab_error *err)
+{
+    (void)err;
+    options->map = value;
+    return 0;
+}
+
+static int set_synthetic(struct lab_snmp_options *options, const char *value, struct lab_error *err)
+{
+    (void)err;
+    options->synthetic = value;
+    return 0;
+}
+
+static int set_fault(struct lab_snmp_options *options, const char *value, struct lab_error *err)
+{
+    if (options->fault_count == LAB_FAULT_OPTIONS_MAX)
+        return lab_fail(err, "at most %d of them; more by --control", LAB_FAULT_OPTIONS_MAX);
+    options->faults[options->fault_count++] = value;
     return 0;
 }
 
@@ -124,11 +148,16 @@ static const struct option options_table[] = {
     {"recordings", "FOLDER", "loads every *.snmprec; the community is the name without .snmprec",
      set_folder},
     {"recording", "FILE", "the one for every community that is no recording's name", set_file},
-    {"community", "TEXT", "the only one that --recording answers to (default: any)", set_community},
+    {"synthetic", "SHAPE", "a made-up device, interfaces=4,rate=125000, for every community",
+     set_synthetic},
+    {"map", "FILE", "lines of PREFIX NAME: those devices answer from that recording", set_map},
+    {"community", "TEXT", "the only one for --recording, --synthetic and --map (default: any)",
+     set_community},
     {"rate", "OID=N", "numbers at and below move by N a second; may be repeated", set_rate},
     {"uptime", NULL, "sysUpTime, hrSystemUptime and snmpEngineTime advance", set_uptime},
     {"spread", "DURATION", "devices have been up by up to so much longer than --rate began",
      set_spread},
+    {"fault", "WORDS", "\"PREFIX FAULT [VALUE]\", see below; may be repeated", set_fault},
     {"max-bytes", "N", "the largest answer (65507)", set_most_bytes},
     {"seed", "N", "of all that differs between devices (27)", set_seed},
     {"control", "PATH", "a socket that takes the words of `tell`", set_control},
@@ -158,14 +187,22 @@ void lab_snmp_options_help(FILE *out)
                  options_table[i].value ? options_table[i].value : "");
         fprintf(out, "  %-24s %s\n", left, options_table[i].help);
     }
+    fprintf(out, "\nFaults: PREFIX|all FAULT [VALUE] [--share P%%] [--after DURATION] "
+                 "[--for DURATION]\n");
+    lab_faults_help(out);
+    fprintf(out, "\nphusong-lab-snmp tell PATH WORD...: PATH as in --control, and one of\n");
+    lab_tell_help(out);
 }
 
 static int complete(const struct lab_snmp_options *options, struct lab_error *err)
 {
     if (options->listen_count == 0)
         return lab_fail(err, "nothing to listen on: give --listen ADDRESS:PORT");
-    if (!options->folder && !options->file)
-        return lab_fail(err, "nothing to answer: give --recordings FOLDER or --recording FILE");
+    if (!options->folder && !options->file && !options->synthetic)
+        return lab_fail(err, "nothing to answer: give --recordings FOLDER, --recording FILE or "
+                             "--synthetic interfaces=4");
+    if (options->file && options->synthetic)
+        return lab_fail(err, "--recording and --synthetic both want to be the default: leave one");
     return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { LAB_MOVES_MAX = 256 };
+enum { LAB_MOVES_MAX = 256, LAB_FAULT_OPTIONS_MAX = 256 };
 
 /* --rate OID=N: holds for all recordings, those that are loaded later included. */
 struct lab_move {
@@ -23,6 +23,10 @@ struct lab_snmp_options {
     struct lab_server_config server;
     const char *folder;
     const char *file;
+    const char *map;
+    const char *synthetic;
+    const char *faults[LAB_FAULT_OPTIONS_MAX];
+    size_t fault_count;
     const char *control;
     bool dies_with_parent;
 };

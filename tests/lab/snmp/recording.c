@@ -223,50 +223,60 @@ static uint64_t read_number(const struct lab_recording *recording, const struct 
     return bits;
 }
 
-static bool move_record(struct lab_recording *recording, struct lab_record *record, double rate)
+/* Whole seconds and the rest apart: exact for whole rates, and never stepping back. */
+static uint64_t advance(double rate, int64_t ns)
+{
+    uint64_t seconds = (uint64_t)ns / 1000000000;
+    double rest = (double)((uint64_t)ns % 1000000000) / 1e9;
+    double whole = floor(rate);
+
+    return (uint64_t)whole * seconds + (uint64_t)((rate - whole) * (double)seconds) +
+           (uint64_t)(rate * rest);
+}
+
+static uint64_t moved_value(const struct lab_motion *motion, const struct lab_age *age)
+{
+    return (age->is_restarted ? 0 : motion->base) + advance(motion->rate, age->ns);
+}
+
+static bool move_record(struct lab_recording *recording, struct lab_record *record, double rate,
+                        int64_t since_ns)
 {
     size_t room = recording->motion_count;
+    struct lab_motion *motion;
 
     if (!is_number(record->tag))
         return false;
     if (record->motion) {
-        recording->motions[record->motion - 1].rate = rate;
+        motion = &recording->motions[record->motion - 1];
+        motion->base += advance(motion->rate, since_ns) - advance(rate, since_ns);
+        motion->rate = rate;
         return true;
     }
     recording->motions =
         grow(recording->motions, recording->motion_count + 1, &room, sizeof(*recording->motions));
-    recording->motions[recording->motion_count++] =
-        (struct lab_motion){.base = read_number(recording, record), .rate = rate};
+    motion = &recording->motions[recording->motion_count++];
+    motion->base = read_number(recording, record) - advance(rate, since_ns);
+    motion->rate = rate;
     record->motion = (uint32_t)recording->motion_count;
     return true;
 }
 
 size_t lab_recording_move(struct lab_recording *recording, const uint8_t *key, size_t length,
-                          double rate)
+                          double rate, int64_t since_ns)
 {
     size_t moved = 0;
     size_t first;
     size_t end = find_below(recording, key, length, &first);
 
     for (size_t i = first; i < end; i++)
-        moved += move_record(recording, &recording->records[i], rate);
+        moved += move_record(recording, &recording->records[i], rate, since_ns);
     return moved;
 }
 
 void lab_recording_move_last(struct lab_recording *recording, double rate)
 {
-    move_record(recording, &recording->records[recording->count - 1], rate);
-}
-
-/* Whole seconds and the rest apart: exact for whole rates, and never stepping back. */
-static uint64_t moved_value(const struct lab_motion *motion, const struct lab_age *age)
-{
-    uint64_t seconds = (uint64_t)age->ns / 1000000000;
-    double rest = (double)((uint64_t)age->ns % 1000000000) / 1e9;
-    double whole = floor(motion->rate);
-
-    return (age->is_restarted ? 0 : motion->base) + (uint64_t)whole * seconds +
-           (uint64_t)((motion->rate - whole) * (double)seconds) + (uint64_t)(motion->rate * rest);
+    move_record(recording, &recording->records[recording->count - 1], rate, 0);
 }
 
 static size_t put_number(uint8_t *out, uint8_t tag, uint64_t value)

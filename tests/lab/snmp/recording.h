@@ -73,9 +73,10 @@ int lab_recording_set(struct lab_recording *recording, const char *line, size_t 
                       struct lab_error *err);
 /* Removes all at and below; returns how many. */
 size_t lab_recording_remove(struct lab_recording *recording, const uint8_t *key, size_t length);
-/* Makes all numbers at and below the key move by that much a second; returns how many. */
+/* Makes all numbers at and below the key move by that much a second; returns how many. What moved
+ * before goes on from where a device of age `since_ns` has it. */
 size_t lab_recording_move(struct lab_recording *recording, const uint8_t *key, size_t length,
-                          double rate);
+                          double rate, int64_t since_ns);
 
 /* The same for the record that was added last. */
 void lab_recording_move_last(struct lab_recording *recording, double rate);

@@ -2,11 +2,12 @@
 #include "run.h"
 
 #include "clock.h"
-#include "control.h"
 #include "files.h"
+#include "queue.h"
+#include "synthetic.h"
+#include "tell.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +18,25 @@
 
 enum { ANSWER_BYTES = LAB_HEADROOM + LAB_DATAGRAM_MAX, WATCHED = 3 };
 
+enum { LATE_MAX = 200000 }; /* answers that may wait */
+
+/* An answer that is sent later. */
+struct late {
+    int from;
+    struct lab_datagram datagram; /* its bytes are `bytes` */
+    uint8_t bytes[];
+};
+
 struct responder {
     struct lab_snmp_options *options;
     struct lab_server *server;
     struct lab_socket *socket;
     struct lab_control *control;
+    struct lab_queue *late; /* answers that wait, struct late */
+    struct lab_tell tell;
     uint8_t *answers; /* LAB_BATCH of ANSWER_BYTES */
-    uint64_t unsent;
     int epoll_fd;
     int signal_fd;
-    bool is_stopping;
 };
 
 static int watch(const struct responder *responder, int fd)
@@ -36,32 +46,17 @@ static int watch(const struct responder *responder, int fd)
     return epoll_ctl(responder->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static void print_counts(const struct responder *responder, FILE *out)
+static int make_synthetic(struct responder *responder, char *name, size_t size,
+                          struct lab_error *err)
 {
-    const struct lab_counts *counts = lab_server_counts(responder->server);
+    struct lab_recording *recording;
+    struct lab_error why;
 
-    fprintf(out,
-            "{\"requests\": %" PRIu64 ", \"answers\": %" PRIu64 ", \"varbinds\": %" PRIu64
-            ", \"get\": %" PRIu64 ", \"getnext\": %" PRIu64 ", \"getbulk\": %" PRIu64
-            ", \"set\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"bad\": %" PRIu64
-            ", \"unknown\": %" PRIu64 ", \"unsent\": %" PRIu64 "}\n",
-            counts->requests, counts->answers, counts->varbinds, counts->gets, counts->nexts,
-            counts->bulks, counts->sets, counts->errors, counts->bad, counts->unknown,
-            responder->unsent);
-}
-
-static void handle_words(void *context, char **words, int count, struct lab_reply *reply)
-{
-    struct responder *responder = context;
-
-    if (count == 1 && strcmp(words[0], "stats") == 0) {
-        print_counts(responder, reply->out);
-    } else if (count == 1 && strcmp(words[0], "stop") == 0) {
-        responder->is_stopping = true;
-    } else {
-        fprintf(reply->out, "unknown words \"%.60s\": say stats or stop\n", words[0]);
-        reply->is_refused = true;
-    }
+    if (lab_synthetic_make(responder->options->synthetic, &recording, &why) < 0)
+        return lab_fail(err, "--synthetic: %.200s", why.text);
+    snprintf(name, size, "%s", recording->name);
+    lab_server_take_recording(responder->server, recording);
+    return 0;
 }
 
 static int load(struct responder *responder, struct lab_error *err)
@@ -75,8 +70,20 @@ static int load(struct responder *responder, struct lab_error *err)
     if (error == 0 && options->file)
         error = lab_files_load(responder->server, options->file, options, stderr, name,
                                sizeof(name), err);
-    if (error == 0 && options->file)
+    if (error == 0 && options->synthetic)
+        error = make_synthetic(responder, name, sizeof(name), err);
+    if (error == 0 && (options->file || options->synthetic))
         error = lab_server_set_default(responder->server, name);
+    if (error == 0 && options->map)
+        error = lab_files_map(responder->server, options->map, err);
+    for (size_t i = 0; error == 0 && i < options->fault_count; i++) {
+        struct lab_error why;
+
+        error =
+            lab_tell_fault(&responder->tell, options->faults[i], options->server.started_ns, &why);
+        if (error < 0)
+            lab_fail(err, "--fault \"%.60s\": %.150s", options->faults[i], why.text);
+    }
     return error;
 }
 
@@ -102,7 +109,8 @@ static int open_all(struct responder *responder, struct lab_error *err)
     if (responder->epoll_fd < 0 || open_signals(responder) < 0)
         return lab_fail(err, "cannot wait for events: %s", strerror(errno));
     responder->answers = malloc((size_t)LAB_BATCH * ANSWER_BYTES);
-    if (!responder->answers)
+    responder->late = lab_queue_new();
+    if (!responder->answers || !responder->late)
         return lab_fail(err, "out of memory");
     error = load(responder, err);
     if (error < 0)
@@ -112,7 +120,8 @@ static int open_all(struct responder *responder, struct lab_error *err)
         error = lab_fail(err, "cannot wait for requests: %s", strerror(errno));
     if (error < 0 || !options->control)
         return error;
-    error = lab_control_open(options->control, handle_words, responder, &responder->control);
+    error =
+        lab_control_open(options->control, lab_tell_handle, &responder->tell, &responder->control);
     if (error == 0)
         error = watch(responder, lab_control_fd(responder->control));
     return error < 0 ? lab_fail(err, "--control %.90s: %s", options->control, strerror(-error)) : 0;
@@ -123,6 +132,9 @@ static void close_all(struct responder *responder)
     lab_control_close(responder->control);
     lab_socket_close(responder->socket);
     lab_server_free(responder->server);
+    while (responder->late && lab_queue_count(responder->late))
+        free(lab_queue_take(responder->late));
+    lab_queue_free(responder->late);
     free(responder->answers);
     if (responder->signal_fd >= 0)
         close(responder->signal_fd);
@@ -149,32 +161,86 @@ static void print_ready(const struct responder *responder)
     fflush(stdout);
 }
 
-static void answer_batch(struct responder *responder, struct lab_datagram *datagrams, int count,
-                         int from)
+/* Answers that go together. */
+struct batch {
+    struct lab_datagram datagrams[LAB_BATCH];
+    int count;
+    int from;
+};
+
+static void send_batch(struct responder *responder, struct batch *batch)
 {
-    struct lab_datagram answers[LAB_BATCH];
+    int sent = lab_socket_send(responder->socket, batch->from, batch->datagrams, batch->count);
+
+    lab_server_counts(responder->server)->unsent += (uint64_t)(batch->count - sent);
+    batch->count = 0;
+}
+
+static void put_late(struct responder *responder, const struct lab_datagram *datagram, int from,
+                     int64_t due_ns)
+{
+    struct late *late = lab_queue_count(responder->late) < LATE_MAX
+                            ? malloc(sizeof(*late) + datagram->length)
+                            : NULL;
+
+    if (late) {
+        *late = (struct late){.from = from, .datagram = *datagram};
+        memcpy(late->bytes, datagram->bytes, datagram->length);
+        late->datagram.bytes = late->bytes;
+        if (lab_queue_put(responder->late, due_ns, late) == 0)
+            return;
+        free(late);
+    }
+    lab_server_counts(responder->server)->unsent++;
+}
+
+static void answer_batch(struct responder *responder, const struct lab_datagram *requests,
+                         int count, int from)
+{
+    struct batch batch = {.from = from};
     int64_t now_ns = lab_now();
-    int ready = 0;
 
     for (int i = 0; i < count; i++) {
+        struct lab_datagram answer = {.peer = requests[i].peer};
         struct lab_writer out;
         struct lab_fate fate;
 
-        lab_writer_init(&out, responder->answers + (size_t)ready * ANSWER_BYTES, ANSWER_BYTES,
+        lab_writer_init(&out, responder->answers + (size_t)i * ANSWER_BYTES, ANSWER_BYTES,
                         LAB_HEADROOM);
-        lab_server_answer(responder->server, datagrams[i].bytes, datagrams[i].length,
-                          &datagrams[i].device, now_ns, &out, &fate);
-        if (!fate.is_sent)
-            continue;
-        answers[ready++] = (struct lab_datagram){
-            .bytes = out.bytes + out.start,
-            .length = lab_writer_length(&out),
-            .device = datagrams[i].device,
-            .peer = datagrams[i].peer,
-        };
+        lab_server_answer(responder->server, requests[i].bytes, requests[i].length,
+                          &requests[i].device, now_ns, &out, &fate);
+        answer.bytes = out.bytes + out.start;
+        answer.length = fate.length;
+        answer.device = fate.source;
+        for (unsigned copy = 0; copy < fate.copies; copy++) {
+            if (fate.delay_ns) {
+                put_late(responder, &answer, from, now_ns + fate.delay_ns);
+                continue;
+            }
+            batch.datagrams[batch.count++] = answer;
+            if (batch.count == LAB_BATCH)
+                send_batch(responder, &batch);
+        }
     }
-    responder->unsent +=
-        (uint64_t)(ready - lab_socket_send(responder->socket, from, answers, ready));
+    if (batch.count)
+        send_batch(responder, &batch);
+}
+
+/* Sends what is due; returns how long to wait for the next, -1 when nothing waits. */
+static int send_late(struct responder *responder)
+{
+    int64_t now_ns = lab_now();
+
+    while (lab_queue_due(responder->late) <= now_ns) {
+        struct late *late = lab_queue_take(responder->late);
+        struct batch batch = {.datagrams = {late->datagram}, .count = 1, .from = late->from};
+
+        send_batch(responder, &batch);
+        free(late);
+    }
+    if (lab_queue_count(responder->late) == 0)
+        return -1;
+    return (int)((lab_queue_due(responder->late) - now_ns + 999999) / 1000000);
 }
 
 static void serve_requests(struct responder *responder)
@@ -191,12 +257,12 @@ static void loop(struct responder *responder)
 {
     struct epoll_event ready[WATCHED];
 
-    while (!responder->is_stopping) {
-        int count = epoll_wait(responder->epoll_fd, ready, WATCHED, -1);
+    while (!responder->tell.is_stopping) {
+        int count = epoll_wait(responder->epoll_fd, ready, WATCHED, send_late(responder));
 
         for (int i = 0; i < count; i++) {
             if (ready[i].data.fd == responder->signal_fd)
-                responder->is_stopping = true;
+                responder->tell.is_stopping = true;
             else if (responder->control && ready[i].data.fd == lab_control_fd(responder->control))
                 lab_control_serve(responder->control);
             else
@@ -214,17 +280,18 @@ int lab_snmp_run(struct lab_snmp_options *options)
 
     options->server.started_ns = lab_now();
     responder.server = lab_server_new(&options->server);
+    responder.tell = (struct lab_tell){.server = responder.server, .options = options};
     error = open_all(&responder, &err);
     if (error < 0) {
         fprintf(stderr, "phusong-lab-snmp: %s\n", err.text);
     } else {
         if (options->dies_with_parent) {
             prctl(PR_SET_PDEATHSIG, SIGTERM);
-            responder.is_stopping = getppid() != parent;
+            responder.tell.is_stopping = getppid() != parent;
         }
         print_ready(&responder);
         loop(&responder);
-        print_counts(&responder, stdout);
+        lab_tell_counts(responder.server, stdout);
     }
     close_all(&responder);
     return error < 0 ? 1 : 0;

@@ -11,7 +11,9 @@ struct lab_server {
     struct lab_recording **recordings; /* by name */
     size_t recording_count;
     struct lab_recording *otherwise;
+    struct lab_faults *faults;
     struct lab_counts counts;
+    uint64_t dice;
     struct lab_pdu pdu;
     struct lab_column columns[LAB_NAMES_MAX];
 };
@@ -33,6 +35,8 @@ struct lab_server *lab_server_new(const struct lab_server_config *config)
 
     memset(server, 0, sizeof(*server));
     server->config = *config;
+    server->faults = lab_faults_new(config->seed);
+    server->dice = config->seed;
     return server;
 }
 
@@ -43,6 +47,7 @@ void lab_server_free(struct lab_server *server)
     for (size_t i = 0; i < server->recording_count; i++)
         lab_recording_free(server->recordings[i]);
     free(server->recordings);
+    lab_faults_free(server->faults);
     free(server);
 }
 
@@ -120,9 +125,14 @@ int lab_server_set_default(struct lab_server *server, const char *name)
     return 0;
 }
 
-const struct lab_counts *lab_server_counts(const struct lab_server *server)
+struct lab_counts *lab_server_counts(struct lab_server *server)
 {
     return &server->counts;
+}
+
+struct lab_faults *lab_server_faults(struct lab_server *server)
+{
+    return server->faults;
 }
 
 static bool is_accepted(const struct lab_server *server, struct lab_bytes community)
@@ -133,26 +143,59 @@ static bool is_accepted(const struct lab_server *server, struct lab_bytes commun
                        memcmp(wanted, community.at, community.length) == 0);
 }
 
+/* By address, by community, or the default. */
 static const struct lab_recording *choose_recording(const struct lab_server *server,
+                                                    const struct lab_faulty *found,
                                                     struct lab_bytes community)
 {
-    const struct lab_recording *named =
-        find_recording(server, (const char *)community.at, community.length);
+    const struct lab_fault *mapped = found->by[LAB_FAULT_RECORDING];
+    const struct lab_recording *named;
 
+    if (mapped)
+        return is_accepted(server, community)
+                   ? find_recording(server, (const char *)mapped->bytes, mapped->length)
+                   : NULL;
+    named = find_recording(server, (const char *)community.at, community.length);
     if (named)
         return named;
     return is_accepted(server, community) ? server->otherwise : NULL;
 }
 
 static struct lab_age find_age(const struct lab_server *server, const struct lab_addr *to,
-                               int64_t now_ns)
+                               const struct lab_faulty *found, int64_t now_ns)
 {
+    uint64_t bits = lab_addr_hash(to) ^ server->config.seed * 0x9e3779b97f4a7c15u;
     struct lab_age age = {.ns = now_ns - server->config.started_ns};
 
+    if (found->reboots)
+        return (struct lab_age){.ns = now_ns - found->rebooted_ns, .is_restarted = true};
     if (server->config.spread_ns)
-        age.ns += (int64_t)((lab_addr_hash(to) ^ server->config.seed * 0x9e3779b97f4a7c15u) %
-                            (uint64_t)server->config.spread_ns);
+        age.ns += (int64_t)(bits % (uint64_t)server->config.spread_ns);
     return age;
+}
+
+static uint32_t count_of(const struct lab_faulty *found, enum lab_fault_kind kind)
+{
+    return found->by[kind] ? (uint32_t)found->by[kind]->number : 0;
+}
+
+static struct lab_quirks find_quirks(const struct lab_faulty *found)
+{
+    struct lab_quirks quirks = {
+        .too_big_over = count_of(found, LAB_FAULT_TOO_BIG),
+        .most_varbinds = count_of(found, LAB_FAULT_MOST),
+        .is_backwards = found->by[LAB_FAULT_BACKWARDS],
+        .is_stuck = found->by[LAB_FAULT_STUCK],
+        .is_reversed = found->by[LAB_FAULT_REVERSED],
+        .has_wrong_id = found->by[LAB_FAULT_WRONG_ID],
+        .sick_count = found->sick_count,
+    };
+
+    for (size_t i = 0; i < found->sick_count; i++) {
+        quirks.sick[i].key = found->sick[i]->bytes;
+        quirks.sick[i].length = found->sick[i]->length;
+    }
+    return quirks;
 }
 
 static void count_request(struct lab_counts *counts, uint8_t type)
@@ -163,51 +206,128 @@ static void count_request(struct lab_counts *counts, uint8_t type)
     counts->sets += type == LAB_PDU_SET;
 }
 
-/* Version 1 and 2c: answers, or returns a negative errno for silence. */
-static int answer_community(struct lab_server *server, struct lab_bytes message,
-                            enum lab_version version, const struct lab_addr *to, int64_t now_ns,
-                            struct lab_writer *out)
+/* One request on its way through. */
+struct visit {
+    struct lab_server *server;
+    const struct lab_addr *to;
+    int64_t now_ns;
+    struct lab_faulty found;
+    struct lab_writer *out;
+};
+
+static size_t most_bytes(const struct visit *visit)
 {
-    struct lab_device device = {.hint = SIZE_MAX, .columns = server->columns};
+    size_t most = count_of(&visit->found, LAB_FAULT_BYTES);
+
+    return most && most < visit->server->config.most_bytes ? most
+                                                           : visit->server->config.most_bytes;
+}
+
+/* Answers the PDU in the server's hands from that recording. */
+static int answer_pdu(struct visit *visit, enum lab_version version,
+                      const struct lab_recording *recording, size_t around)
+{
+    struct lab_server *server = visit->server;
+    size_t most = most_bytes(visit);
     struct lab_answer answer;
+    struct lab_device device = {
+        .recording = recording,
+        .age = find_age(server, visit->to, &visit->found, visit->now_ns),
+        .quirks = find_quirks(&visit->found),
+        .hint = SIZE_MAX,
+        .columns = server->columns,
+    };
+
+    if (server->pdu.type == LAB_PDU_BULK && visit->found.by[LAB_FAULT_NO_BULK]) {
+        server->counts.silent++;
+        return -EAGAIN;
+    }
+    if (lab_answer_write(&server->pdu, version, &device, most > around ? most - around : 0,
+                         visit->out, &answer) < 0)
+        return -EBADMSG;
+    server->counts.varbinds += answer.varbinds;
+    server->counts.errors += answer.status != LAB_NO_ERROR;
+    return 0;
+}
+
+/* Version 1 and 2c: answers, or returns a negative errno for silence. */
+static int answer_community(struct visit *visit, struct lab_bytes message, enum lab_version version)
+{
+    struct lab_server *server = visit->server;
+    const struct lab_recording *recording;
     struct lab_bytes community;
-    size_t around; /* what goes around the PDU, at most */
+    int error;
 
     if (lab_message_community(&message, &community) < 0 || lab_pdu_parse(message, &server->pdu) < 0)
         return -EBADMSG;
     count_request(&server->counts, server->pdu.type);
-    device.recording = choose_recording(server, community);
-    if (!device.recording) {
+    recording = choose_recording(server, &visit->found, community);
+    if (!recording) {
         server->counts.unknown++;
         return -ENOENT;
     }
-    device.age = find_age(server, to, now_ns);
-    around = community.length + 16;
-    if (lab_answer_write(&server->pdu, version, &device, server->config.most_bytes - around, out,
-                         &answer) < 0)
-        return -EBADMSG;
-    lab_writer_prepend_octets(out, LAB_TAG_OCTETS, community.at, community.length);
-    lab_writer_prepend_integer(out, version);
-    lab_writer_wrap(out, LAB_TAG_SEQUENCE);
-    server->counts.varbinds += answer.varbinds;
-    server->counts.errors += answer.status != LAB_NO_ERROR;
+    error = answer_pdu(visit, version, recording, community.length + 16);
+    if (error < 0)
+        return error;
+    lab_writer_prepend_octets(visit->out, LAB_TAG_OCTETS, community.at, community.length);
+    lab_writer_prepend_integer(visit->out, version);
+    lab_writer_wrap(visit->out, LAB_TAG_SEQUENCE);
     return 0;
+}
+
+static bool is_dropped(struct lab_server *server, const struct lab_faulty *found)
+{
+    uint64_t bits;
+
+    if (found->by[LAB_FAULT_SILENCE])
+        return true;
+    if (!found->by[LAB_FAULT_DROP])
+        return false;
+    bits = server->dice += 0x9e3779b97f4a7c15u;
+    bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9u;
+    bits = (bits ^ bits >> 27) * 0x94d049bb133111ebu;
+    return (double)((bits ^ bits >> 31) >> 11) * 0x1p-53 < found->by[LAB_FAULT_DROP]->number;
+}
+
+static struct lab_fate find_fate(const struct lab_faulty *found, const struct lab_addr *to,
+                                 size_t length)
+{
+    uint32_t cut = count_of(found, LAB_FAULT_CUT);
+    struct lab_fate fate = {
+        .copies = 1 + count_of(found, LAB_FAULT_DUPLICATE),
+        .length = cut && cut < length ? cut : length,
+        .source = *to,
+    };
+
+    if (found->by[LAB_FAULT_DELAY])
+        fate.delay_ns = (int64_t)found->by[LAB_FAULT_DELAY]->number;
+    if (found->by[LAB_FAULT_WRONG_SOURCE])
+        fate.source.b[15] ^= 1;
+    return fate;
 }
 
 void lab_server_answer(struct lab_server *server, const uint8_t *request, size_t length,
                        const struct lab_addr *to, int64_t now_ns, struct lab_writer *out,
                        struct lab_fate *fate)
 {
+    struct visit visit = {.server = server, .to = to, .now_ns = now_ns, .out = out};
     struct lab_bytes message = {request, length};
     enum lab_version version;
     int error = lab_message_open(&message, &version);
 
-    *fate = (struct lab_fate){.is_sent = false};
+    *fate = (struct lab_fate){.copies = 0};
     server->counts.requests++;
-    if (error == 0)
-        error = version == LAB_V3 ? -EBADMSG
-                                  : answer_community(server, message, version, to, now_ns, out);
+    if (error == 0) {
+        lab_faults_find(server->faults, to, now_ns, &visit.found);
+        if (is_dropped(server, &visit.found)) {
+            server->counts.silent++;
+            return;
+        }
+        error = version == LAB_V3 ? -EBADMSG : answer_community(&visit, message, version);
+    }
     server->counts.bad += error == -EBADMSG;
-    fate->is_sent = error == 0 && !out->is_full;
-    server->counts.answers += fate->is_sent;
+    if (error < 0 || out->is_full)
+        return;
+    *fate = find_fate(&visit.found, to, lab_writer_length(out));
+    server->counts.answers++;
 }

@@ -7,6 +7,7 @@
 
 #include "addr.h"
 #include "answer.h"
+#include "faults.h"
 
 enum { LAB_DATAGRAM_MAX = 65507, LAB_HEADROOM = 1024 };
 
@@ -27,11 +28,16 @@ struct lab_counts {
     uint64_t errors;  /* answers with an error status */
     uint64_t bad;     /* datagrams that are no request */
     uint64_t unknown; /* communities that nobody has */
+    uint64_t silent;  /* requests that a fault left without an answer */
+    uint64_t unsent;  /* answers that the kernel did not take */
 };
 
 /* What is to become of the answer. */
 struct lab_fate {
-    bool is_sent;
+    unsigned copies; /* 0: nothing is sent */
+    int64_t delay_ns;
+    size_t length; /* of the datagram, which may end early */
+    struct lab_addr source;
 };
 
 struct lab_server;
@@ -52,4 +58,5 @@ int lab_server_set_default(struct lab_server *server, const char *name);
 void lab_server_answer(struct lab_server *server, const uint8_t *request, size_t length,
                        const struct lab_addr *to, int64_t now_ns, struct lab_writer *out,
                        struct lab_fate *fate);
-const struct lab_counts *lab_server_counts(const struct lab_server *server);
+struct lab_counts *lab_server_counts(struct lab_server *server);
+struct lab_faults *lab_server_faults(struct lab_server *server);
