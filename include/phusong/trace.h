@@ -8,8 +8,11 @@
 #include <stddef.h>
 
 enum phu_trace_kind {
-    PHU_TRACE_FACT,  /* of the whole device: name "sys_object_id", value "1.3.6.1.4.1.2011.2.80" */
-    PHU_TRACE_ROW,   /* a row was found: table, row, index; value is the endpoint it serves or "" */
+    PHU_TRACE_FACT, /* of the whole device: name "sys_object_id", value "1.3.6.1.4.1.2011.2.80" */
+    /* A row was found: table, name (its tag: "onu"), row, index; value is the endpoint that it
+     * serves, or that a pattern names for it, known or not; "" for nobody. `raw` is the text that a
+     * person would know it by, description or serial, if there is one. */
+    PHU_TRACE_ROW,
     PHU_TRACE_VALUE, /* a cell: everything is set; value "" and why when it means nothing */
     PHU_TRACE_NOTE,  /* a remark for a person, in `why` */
 };
