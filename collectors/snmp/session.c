@@ -9,7 +9,7 @@
  */
 #include "session.h"
 
-#include "peek.h"
+#include "message.h"
 #include "phusong/log.h"
 #include "phusong/sched.h"
 #include "secret.h"
@@ -26,8 +26,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define VARBINDS_MAX 4096
-#define DATAGRAM_MAX 65536
 #define RANDOM_IDS 64
 
 /* net-snmp compares with its own reading of the clock, the wheel has ticks: ask a little later. */
@@ -42,7 +40,7 @@ struct phu_session_shell {
     uint32_t random[RANDOM_IDS];
     size_t random_left;
     struct phu_udp *v4, *v6; /* NULL: the machine has no such addresses */
-    struct phu_varbind varbinds[VARBINDS_MAX];
+    struct phu_message_room room;
 };
 
 struct phu_session {
@@ -55,7 +53,8 @@ struct phu_session {
     bool is_asking, has_news;
     unsigned resends; /* of the question being asked */
     struct phu_session_news news;
-    netsnmp_variable_list *answer;           /* what news.varbinds points into */
+    struct phu_message message;              /* the answer, of versions 1 and 2c */
+    netsnmp_variable_list *answer;           /* of version 3: what news.varbinds points into */
     const struct phu_udp_datagram *datagram; /* being read */
     int64_t arrived_ns, sent_ns;
     int64_t overflows; /* of the socket, when the question was asked */
@@ -230,18 +229,31 @@ static void convert(struct phu_varbind *to, const netsnmp_variable_list *from)
     }
 }
 
-static void note_answer(struct phu_session *session, netsnmp_pdu *pdu)
+static void convert_all(struct phu_session *session, netsnmp_pdu *pdu)
 {
+    struct phu_varbind *varbinds = session->shell->room.varbinds;
     size_t count = 0;
 
-    note(session, PHU_SESSION_ANSWER);
     session->answer = pdu->variables; /* the library frees the rest */
     pdu->variables = NULL;
-    for (const netsnmp_variable_list *at = session->answer; at && count < VARBINDS_MAX;
+    for (const netsnmp_variable_list *at = session->answer; at && count < PHU_MESSAGE_VARBINDS_MAX;
          at = at->next_variable)
-        convert(&session->shell->varbinds[count++], at);
-    session->news.varbinds = session->shell->varbinds;
+        convert(&varbinds[count++], at);
+    session->news.varbinds = varbinds;
     session->news.count = count;
+}
+
+static void note_answer(struct phu_session *session, netsnmp_pdu *pdu)
+{
+    if (session->has_news || !session->is_asking)
+        return;
+    note(session, PHU_SESSION_ANSWER);
+    if (session->config.secret->version == PHU_SNMP_V3) {
+        convert_all(session, pdu);
+    } else {
+        session->news.varbinds = session->message.varbinds;
+        session->news.count = session->message.count;
+    }
     session->news.error_status = pdu->errstat;
     session->news.error_index = pdu->errindex > 0 ? (size_t)pdu->errindex : 0;
 }
@@ -360,8 +372,31 @@ static int transport_recv(netsnmp_transport *transport, void *buffer, int size, 
         length = (size_t)size;
     *opaque = NULL;
     *opaque_length = 0;
-    memcpy(buffer, session->datagram->bytes, length);
+    if (session->config.secret->version == PHU_SNMP_V3)
+        memcpy(buffer, session->datagram->bytes, length);
     return (int)length;
+}
+
+/* Reads an answer of version 1 or 2c in the library's place, objects excepted: those it leaves
+ * where they are. */
+static int parse(netsnmp_session *library, netsnmp_pdu *pdu, u_char *bytes, size_t length)
+{
+    struct phu_session *session = library->myvoid;
+    const struct phu_udp_datagram *datagram = session->datagram;
+
+    (void)bytes; /* a copy that does not last until the news are told */
+    (void)length;
+    if (!phu_message_decode(datagram->bytes, datagram->length, &session->shell->room,
+                            &session->message) ||
+        session->message.version != library->version)
+        return SNMPERR_ASN_PARSE_ERR;
+    pdu->version = library->version;
+    pdu->command = SNMP_MSG_RESPONSE;
+    pdu->flags |= UCD_MSG_FLAG_RESPONSE_PDU;
+    pdu->reqid = (int32_t)session->message.request_id;
+    pdu->errstat = session->message.error_status;
+    pdu->errindex = session->message.error_index;
+    return SNMPERR_SUCCESS;
 }
 
 static int transport_send(netsnmp_transport *transport, const void *buffer, int size, void **opaque,
@@ -372,7 +407,7 @@ static int transport_send(netsnmp_transport *transport, const void *buffer, int 
     (void)opaque;
     (void)opaque_length;
     session->counts.sent++;
-    if (!phu_snmp_peek_id(buffer, (size_t)size, &session->id) ||
+    if (!phu_message_peek_id(buffer, (size_t)size, &session->id) ||
         phu_udp_put(&session->peer, buffer, (size_t)size) < 0)
         abort();
     return size;
@@ -394,7 +429,7 @@ static netsnmp_transport *make_transport(struct phu_session *session)
     transport->domain_length = (int)netsnmpUDPDomain_len;
     transport->data = session;
     transport->sock = STAND_IN_FD;
-    transport->msgMaxSize = DATAGRAM_MAX - 29;
+    transport->msgMaxSize = PHU_MESSAGE_SIZE_MAX - 29;
     transport->f_recv = transport_recv;
     transport->f_send = transport_send;
     transport->f_close = transport_close;
@@ -413,7 +448,7 @@ static bool is_for(const struct phu_udp_peer *peer, const uint8_t *bytes, size_t
     const struct phu_session *session = session_of(peer);
     uint32_t id;
 
-    return session->is_asking && phu_snmp_peek_id(bytes, length, &id) && id == session->id;
+    return session->is_asking && phu_message_peek_id(bytes, length, &id) && id == session->id;
 }
 
 static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *datagram)
@@ -489,6 +524,7 @@ static int open_library(struct phu_session *session)
     if (!transport)
         return -ENOMEM;
     snmp_sess_init(&template);
+    template.myvoid = session;
     template.retries = config->retries;
     template.timeout = (long)(config->timeout_ns / PHU_NS_PER_US);
     template.flags |= SNMP_FLAGS_DONT_PROBE | SNMP_FLAGS_USER_CREATED;
@@ -500,7 +536,9 @@ static int open_library(struct phu_session *session)
         template.community = (u_char *)config->secret->community;
         template.community_len = strlen(config->secret->community);
     }
-    session->handle = snmp_sess_add(&template, transport, NULL, NULL);
+    session->handle = snmp_sess_add_ex(&template, transport, NULL,
+                                       template.version == SNMP_VERSION_3 ? NULL : parse, NULL,
+                                       NULL, NULL, NULL, NULL);
     if (!session->handle)
         return -EIO;
     snmp_sess_session(session->handle)->flags |= SNMP_FLAGS_DONT_PROBE;

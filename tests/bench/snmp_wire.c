@@ -252,6 +252,8 @@ static void take_secret(struct bench *bench, int argc, char **argv)
     remove(path);
 }
 
+static const struct phu_index before_all = {.length = 0};
+
 static void set_up(struct bench *bench, int argc, char **argv)
 {
     bench->count = strtoul(argv[1], NULL, 10);
@@ -259,7 +261,7 @@ static void set_up(struct bench *bench, int argc, char **argv)
     bench->targets = calloc(bench->count, sizeof *bench->targets);
     bench->request = (struct phu_walk_request){.is_bulk = true, .repetitions = 10, .name_count = 5};
     for (unsigned i = 0; i < 5; i++)
-        bench->request.names[i] = (struct phu_walk_name){&columns[i], -1};
+        bench->request.names[i] = (struct phu_walk_name){&columns[i], &before_all};
     take_secret(bench, argc, argv);
     for (size_t i = 0; i < bench->count; i++)
         bench->targets[i] = (struct target){

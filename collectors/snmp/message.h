@@ -1,0 +1,40 @@
+/* SNMP messages as bytes: pure, no sockets and no library.
+ *
+ * net-snmp could read answers of versions 1 and 2c, too, but it allocates more than a KiB for every
+ * object, which costs more than all the rest of a poll. Here nothing is allocated, and texts stay
+ * where they are. Version 3 is net-snmp's.
+ */
+#pragma once
+
+#include "walk.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PHU_MESSAGE_VARBINDS_MAX 4096
+#define PHU_MESSAGE_SIZE_MAX 65536
+
+/* Room for the objects of one message; large, of which little is touched. */
+struct phu_message_room {
+    struct phu_varbind varbinds[PHU_MESSAGE_VARBINDS_MAX];
+    unsigned long parts[PHU_MESSAGE_SIZE_MAX]; /* of object identifiers */
+};
+
+/* An answer of version 1 or 2c. */
+struct phu_message {
+    int version; /* as on the wire: 0 is version 1, 1 is 2c */
+    uint32_t request_id;
+    long error_status;
+    long error_index;
+    const struct phu_varbind *varbinds; /* in the room; their texts in the message */
+    size_t count;                       /* of what is more than the room has, nothing */
+};
+
+/* False when `bytes` are no response: anything else, or damaged anywhere. */
+bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_room *room,
+                        struct phu_message *message);
+
+/* Whose answer is this? The request id of versions 1 and 2c, the message id of version 3. False
+ * when `bytes` do not begin like an SNMP message; what follows the number is not looked at. */
+bool phu_message_peek_id(const uint8_t *bytes, size_t length, uint32_t *id);
