@@ -357,7 +357,8 @@ static void compose_collectors(struct phu_config_shape *shape, size_t start)
         shape->collector_offsets[i] = start + size;
         size += align(collector->options->size);
     }
-    shape->collectors = (struct phu_option_table){shape->collector_options, count, size, NULL};
+    shape->collectors = (struct phu_option_table){
+        .options = shape->collector_options, .count = count, .size = size};
 }
 
 static void compose_root(struct phu_config_shape *shape)
@@ -408,7 +409,8 @@ static void compose_root(struct phu_config_shape *shape)
         size += align(shape->parts.spool->size);
     }
     options[count++] = sections[FIXED_SECTIONS - 1];
-    shape->root = (struct phu_option_table){options, count, size, validate_root};
+    shape->root = (struct phu_option_table){
+        .options = options, .count = count, .size = size, .validate = validate_root};
 }
 
 struct phu_config_shape *phu_config_shape_new(const struct phu_config_parts *parts)

@@ -3,10 +3,13 @@
 
 #include "conf_bind.h"
 #include "conf_file.h"
+#include "mem.h"
 
 #include "phusong/err.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +20,15 @@ static void free_strings(struct phu_strings *strings)
     for (size_t i = 0; i < strings->count; i++)
         free(strings->items[i]);
     free(strings->items);
+}
+
+static void free_map(struct phu_map *map)
+{
+    for (size_t i = 0; i < map->count; i++) {
+        free(map->items[i].key);
+        free(map->items[i].value);
+    }
+    free(map->items);
 }
 
 static void free_list(const struct phu_option_table *table, struct phu_list *list)
@@ -58,6 +70,9 @@ static void free_option(const struct phu_option *option, void *slot)
     case PHU_OPTION_STRINGS:
         free_strings(slot);
         break;
+    case PHU_OPTION_MAP:
+        free_map(slot);
+        break;
     case PHU_OPTION_TABLE:
         phu_conf_free(option->table, slot);
         break;
@@ -93,6 +108,18 @@ static bool are_strings_equal(const struct phu_strings *a, const struct phu_stri
         return false;
     for (size_t i = 0; i < a->count; i++) {
         if (strcmp(a->items[i], b->items[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool are_maps_equal(const struct phu_map *a, const struct phu_map *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
+            strcmp(a->items[i].value, b->items[i].value) != 0)
             return false;
     }
     return true;
@@ -160,6 +187,8 @@ static bool is_option_equal(const struct phu_option *option, const void *a, cons
         return strcmp(*(char *const *)a, *(char *const *)b) == 0;
     case PHU_OPTION_STRINGS:
         return are_strings_equal(a, b);
+    case PHU_OPTION_MAP:
+        return are_maps_equal(a, b);
     case PHU_OPTION_TABLE:
         return phu_conf_equal(option->table, a, b);
     case PHU_OPTION_LIST:
@@ -213,9 +242,12 @@ static int bind_tree(const struct phu_option_table *table, const struct phu_conf
 
     memset(conf, 0, table->size);
     binder->is_incomplete = tree->is_broken;
+    binder->manual = table->manual;
     if ((!root || phu_conf_node_is_null(root)) && !tree->is_broken)
         phu_diags_add(binder->diags, binder->file, 0, 0,
-                      "is empty; \"phusong config default\" prints a complete one");
+                      table->manual ? "is empty; %s says what belongs here"
+                                    : "is empty; %s prints a complete one",
+                      table->manual ? table->manual : "\"phusong config default\"");
     else if (root && root->kind != PHU_CONF_MAPPING)
         phu_diags_add(binder->diags, root->file, root->line, root->column,
                       "expected sections such as \"agent:\", each on a line of its own");
@@ -224,32 +256,96 @@ static int bind_tree(const struct phu_option_table *table, const struct phu_conf
     return finish(table, binder, binder->diags, before, conf);
 }
 
+/* -- Files that stay known --------------------------------------------------------------------- */
+
+struct phu_conf_source {
+    struct phu_conf_tree tree;
+    char *file;
+};
+
+static struct phu_conf_source *new_source(const char *file)
+{
+    struct phu_conf_source *source = phu_mem_alloc(1, sizeof *source);
+
+    phu_conf_tree_init(&source->tree);
+    source->file = phu_mem_strdup(file);
+    return source;
+}
+
+void phu_conf_source_free(struct phu_conf_source *source)
+{
+    if (!source)
+        return;
+    phu_conf_tree_fini(&source->tree);
+    free(source->file);
+    free(source);
+}
+
+const char *phu_conf_source_text(const struct phu_conf_source *source, const char *place)
+{
+    const struct phu_conf_node *node = phu_conf_node_find(source->tree.root, place);
+
+    return node && node->kind == PHU_CONF_SCALAR && !node->is_bad ? node->text : NULL;
+}
+
+void phu_conf_source_mistake(const struct phu_conf_source *source, struct phu_diags *diags,
+                             const char *place, const char *format, ...)
+{
+    const struct phu_conf_node *node = phu_conf_node_find(source->tree.root, place);
+    char message[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    phu_diags_add(diags, node ? node->file : source->file, node ? node->line : 0,
+                  node ? node->column : 0, "%s", message);
+}
+
+/* -- Loading ---------------------------------------------------------------------------------- */
+
+int phu_conf_load_source(const struct phu_option_table *table, const char *file,
+                         struct phu_diags *diags, void *conf, struct phu_conf_source **source)
+{
+    struct phu_conf_binder binder = {.diags = diags, .file = file, .are_secrets_tried = true};
+    size_t before = diags->count;
+
+    *source = new_source(file);
+    if (table->is_alone)
+        phu_conf_tree_read_file(&(*source)->tree, file, diags);
+    else
+        phu_conf_tree_load(&(*source)->tree, file, diags);
+    return bind_tree(table, &(*source)->tree, &binder, before, conf);
+}
+
+int phu_conf_load_source_text(const struct phu_option_table *table, const char *file,
+                              const char *text, size_t length, struct phu_diags *diags, void *conf,
+                              struct phu_conf_source **source)
+{
+    struct phu_conf_binder binder = {.diags = diags, .file = file};
+    size_t before = diags->count;
+
+    *source = new_source(file);
+    phu_conf_tree_read(&(*source)->tree, file, text, length, diags);
+    return bind_tree(table, &(*source)->tree, &binder, before, conf);
+}
+
 int phu_conf_load(const struct phu_option_table *table, const char *file, struct phu_diags *diags,
                   void *conf)
 {
-    struct phu_conf_binder binder = {.diags = diags, .file = file, .are_secrets_tried = true};
-    struct phu_conf_tree tree;
-    size_t before = diags->count;
-    int result;
+    struct phu_conf_source *source;
+    int result = phu_conf_load_source(table, file, diags, conf, &source);
 
-    phu_conf_tree_init(&tree);
-    phu_conf_tree_load(&tree, file, diags);
-    result = bind_tree(table, &tree, &binder, before, conf);
-    phu_conf_tree_fini(&tree);
+    phu_conf_source_free(source);
     return result;
 }
 
 int phu_conf_load_text(const struct phu_option_table *table, const char *file, const char *text,
                        size_t length, struct phu_diags *diags, void *conf)
 {
-    struct phu_conf_binder binder = {.diags = diags, .file = file};
-    struct phu_conf_tree tree;
-    size_t before = diags->count;
-    int result;
+    struct phu_conf_source *source;
+    int result = phu_conf_load_source_text(table, file, text, length, diags, conf, &source);
 
-    phu_conf_tree_init(&tree);
-    phu_conf_tree_read(&tree, file, text, length, diags);
-    result = bind_tree(table, &tree, &binder, before, conf);
-    phu_conf_tree_fini(&tree);
+    phu_conf_source_free(source);
     return result;
 }

@@ -135,11 +135,11 @@ static void bind_scalar(struct phu_conf_binder *binder, const struct phu_option 
 
 /* Checks what a list must be before its entries are looked at. Returns how many may be bound. */
 static size_t check_list(struct phu_conf_binder *binder, const struct phu_option *option,
-                         const struct phu_conf_node *node)
+                         const struct phu_conf_node *node, enum phu_conf_kind kind)
 {
     size_t most = option->most ? option->most : MOST;
 
-    if (node->kind != PHU_CONF_SEQUENCE) {
+    if (node->kind != kind) {
         mistake(binder, node, "\"%s\" must be %s", option->name, phu_conf_type_words(option->type));
         return 0;
     }
@@ -150,26 +150,49 @@ static size_t check_list(struct phu_conf_binder *binder, const struct phu_option
     return most;
 }
 
+/* A text of a list or a map; NULL when it is none. */
+static char *take_item(struct phu_conf_binder *binder, const struct phu_option *option,
+                       const struct phu_conf_node *item)
+{
+    if (item->is_bad)
+        binder->mistakes++;
+    else if (item->kind != PHU_CONF_SCALAR || phu_conf_node_is_null(item))
+        mistake(binder, item, "\"%s\" takes texts only; put an empty one in quotes", option->name);
+    else if (has_control(item->text))
+        mistake(binder, item, "\"%s\" holds a control character or a line break", option->name);
+    else
+        return phu_mem_strdup(item->text);
+    return NULL;
+}
+
 static void bind_strings(struct phu_conf_binder *binder, const struct phu_option *option,
                          const struct phu_conf_node *node, char *conf)
 {
     struct phu_strings *strings = (struct phu_strings *)(void *)(conf + option->offset);
-    size_t count = check_list(binder, option, node);
+    size_t count = check_list(binder, option, node, PHU_CONF_SEQUENCE);
     const struct phu_conf_node *item = node->first;
 
     strings->items = count ? phu_mem_alloc(count, sizeof *strings->items) : NULL;
-    for (; strings->count < count; item = item->next) {
-        char **slot = &strings->items[strings->count++];
+    for (; strings->count < count; item = item->next)
+        strings->items[strings->count++] = take_item(binder, option, item);
+}
 
-        if (item->is_bad)
-            binder->mistakes++;
-        else if (item->kind != PHU_CONF_SCALAR || phu_conf_node_is_null(item))
-            mistake(binder, item, "\"%s\" takes texts only; put an empty one in quotes",
-                    option->name);
-        else if (has_control(item->text))
-            mistake(binder, item, "\"%s\" holds a control character or a line break", option->name);
+static void bind_map(struct phu_conf_binder *binder, const struct phu_option *option,
+                     const struct phu_conf_node *node, char *conf)
+{
+    struct phu_map *map = (struct phu_map *)(void *)(conf + option->offset);
+    size_t count = check_list(binder, option, node, PHU_CONF_MAPPING);
+    const struct phu_conf_node *key = node->first;
+
+    map->items = count ? phu_mem_alloc(count, sizeof *map->items) : NULL;
+    for (; map->count < count; key = key->next) {
+        struct phu_map_entry *entry = &map->items[map->count++];
+
+        entry->key = take_item(binder, option, key);
+        if (key->value)
+            entry->value = take_item(binder, option, key->value);
         else
-            *slot = phu_mem_strdup(item->text);
+            binder->mistakes++; /* a syntax error cut it off */
     }
 }
 
@@ -220,7 +243,7 @@ static void bind_list(struct phu_conf_binder *binder, const struct phu_option *o
                       const struct phu_conf_node *node, char *conf)
 {
     struct phu_list *list = (struct phu_list *)(void *)(conf + option->offset);
-    size_t count = check_list(binder, option, node);
+    size_t count = check_list(binder, option, node, PHU_CONF_SEQUENCE);
     const struct phu_conf_node *entry = node->first;
 
     list->items = count ? phu_mem_alloc(count, option->table->size) : NULL;
@@ -344,7 +367,7 @@ static void bind_variants(struct phu_conf_binder *binder, const struct phu_optio
                           const struct phu_conf_node *node, char *conf)
 {
     struct phu_list *list = (struct phu_list *)(void *)(conf + option->offset);
-    size_t count = check_list(binder, option, node);
+    size_t count = check_list(binder, option, node, PHU_CONF_SEQUENCE);
     const struct phu_conf_node *entry = node->first;
     struct phu_variant *items = count ? phu_mem_alloc(count, sizeof *items) : NULL;
 
@@ -388,6 +411,8 @@ static void bind_container(struct phu_conf_binder *binder, const struct phu_opti
 {
     if (option->type == PHU_OPTION_STRINGS)
         bind_strings(binder, option, node, conf);
+    else if (option->type == PHU_OPTION_MAP)
+        bind_map(binder, option, node, conf);
     else if (option->type == PHU_OPTION_LIST)
         bind_list(binder, option, node, conf);
     else
@@ -396,7 +421,8 @@ static void bind_container(struct phu_conf_binder *binder, const struct phu_opti
 
 static bool is_container(enum phu_option_type type)
 {
-    return type == PHU_OPTION_STRINGS || type == PHU_OPTION_LIST || type == PHU_OPTION_VARIANTS;
+    return type == PHU_OPTION_STRINGS || type == PHU_OPTION_MAP || type == PHU_OPTION_LIST ||
+           type == PHU_OPTION_VARIANTS;
 }
 
 /* Default lists are YAML, too. */
@@ -406,7 +432,7 @@ static void bind_default_list(struct phu_conf_binder *binder, const struct phu_o
     struct phu_conf_tree tree;
     const char *file = binder->file ? binder->file : "defaults";
 
-    if (!text[0] || strcmp(text, "[]") == 0)
+    if (!text[0] || strcmp(text, "[]") == 0 || strcmp(text, "{}") == 0)
         return;
     phu_conf_tree_init(&tree);
     phu_conf_tree_read(&tree, file, text, strlen(text), binder->diags);
@@ -420,8 +446,9 @@ static void say_missing(struct scope *scope, const struct phu_option *option)
     if (scope->binder->is_incomplete)
         scope->binder->mistakes++;
     else if (is_container(option->type))
-        mistake(scope->binder, scope->place, "%s lacks \"%s\", %s; write \"%s: []\" for none",
-                scope->title, option->name, option->meaning, option->name);
+        mistake(scope->binder, scope->place, "%s lacks \"%s\", %s; write \"%s: %s\" for none",
+                scope->title, option->name, option->meaning, option->name,
+                option->type == PHU_OPTION_MAP ? "{}" : "[]");
     else if (option->example)
         mistake(scope->binder, scope->place, "%s lacks \"%s\"; add for example \"%s: %s\"",
                 scope->title, option->name, option->name, option->example);
@@ -568,9 +595,8 @@ static void check_keys(const struct scope *scope)
         else if (known[0])
             mistake(scope->binder, key, "unknown key \"%.80s\"; known here: %s", key->text, known);
         else
-            mistake(scope->binder, key,
-                    "unknown key \"%.80s\"; \"phusong config default\" shows the known ones",
-                    key->text);
+            mistake(scope->binder, key, "unknown key \"%.80s\"; %s shows the known ones", key->text,
+                    scope->binder->manual ? scope->binder->manual : "\"phusong config default\"");
     }
 }
 
@@ -611,38 +637,6 @@ void phu_conf_bind(struct phu_conf_binder *binder, const struct phu_option_table
 
 /* -- Mistakes found by validate --------------------------------------------------------------- */
 
-static const struct phu_conf_node *nth(const struct phu_conf_node *list, size_t index)
-{
-    const struct phu_conf_node *item = list ? list->first : NULL;
-
-    while (item && index--)
-        item = item->next;
-    return item;
-}
-
-/* The deepest node on the way that "list[3].name" describes. */
-static const struct phu_conf_node *find_place(const struct phu_conf_node *node, const char *path)
-{
-    while (node && *path) {
-        size_t length = strcspn(path, ".[");
-        char *name = phu_mem_strndup(path, length);
-        const struct phu_conf_node *key = phu_conf_node_key(node, name), *item;
-
-        free(name);
-        if (!key || !key->value)
-            return node;
-        node = key->value;
-        path += length;
-        if (*path == '[') {
-            item = nth(node, strtoul(path + 1, NULL, 10));
-            node = item ? item : node;
-            path += strcspn(path, ".");
-        }
-        path += *path == '.';
-    }
-    return node;
-}
-
 void phu_conf_mistake(void *context, const char *name, const char *format, ...)
 {
     struct scope *scope = context;
@@ -651,7 +645,7 @@ void phu_conf_mistake(void *context, const char *name, const char *format, ...)
     va_list args;
 
     if (name && scope->mapping)
-        node = find_place(scope->mapping, name);
+        node = phu_conf_node_find(scope->mapping, name);
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);

@@ -7,6 +7,7 @@
 
 struct phu_conf_binder {
     struct phu_diags *diags;
+    const char *manual; /* where keys are described; NULL: phusong config default */
     const char *file;   /* defaults that are paths are relative to it; NULL: leave them */
     bool is_incomplete; /* the tree was cut short: what is missing may come later */
     bool are_secrets_tried;

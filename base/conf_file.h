@@ -18,6 +18,22 @@ int phu_conf_load(const struct phu_option_table *table, const char *file, struct
 int phu_conf_load_text(const struct phu_option_table *table, const char *file, const char *text,
                        size_t length, struct phu_diags *diags, void *conf);
 
+/* The same, keeping the file as it was written for mistakes that show only when several files are
+ * known. *source is set whatever the result, and freed by the caller. */
+struct phu_conf_source;
+int phu_conf_load_source(const struct phu_option_table *table, const char *file,
+                         struct phu_diags *diags, void *conf, struct phu_conf_source **source);
+int phu_conf_load_source_text(const struct phu_option_table *table, const char *file,
+                              const char *text, size_t length, struct phu_diags *diags, void *conf,
+                              struct phu_conf_source **source);
+void phu_conf_source_free(struct phu_conf_source *source); /* NULL is harmless */
+/* What is written at a place ("name", "list[3].name"); NULL when it is no text. Borrowed. */
+const char *phu_conf_source_text(const struct phu_conf_source *source, const char *place);
+/* Adds a mistake at a place, or as near to it as something is written. */
+__attribute__((format(printf, 4, 5))) void
+phu_conf_source_mistake(const struct phu_conf_source *source, struct phu_diags *diags,
+                        const char *place, const char *format, ...);
+
 /* A complete file: every option with its default, its meaning and its range as comments. Kinds of
  * list entries that are not in the default list are shown commented out. */
 void phu_conf_print_default(const struct phu_option_table *table, FILE *out);

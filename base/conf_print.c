@@ -158,6 +158,8 @@ static void print_scalar(struct page *page, const struct phu_option *option, con
         fputs("…  # required", page->out);
     else if (option->type == PHU_OPTION_STRINGS)
         fputs(text[0] ? text : "[]", page->out);
+    else if (option->type == PHU_OPTION_MAP)
+        fputs(text[0] ? text : "{}", page->out);
     else
         print_text(page->out, text);
     putc('\n', page->out);

@@ -86,6 +86,37 @@ struct phu_conf_node *phu_conf_node_key(const struct phu_conf_node *mapping, con
     return NULL;
 }
 
+static const struct phu_conf_node *nth(const struct phu_conf_node *list, size_t index)
+{
+    const struct phu_conf_node *item = list ? list->first : NULL;
+
+    while (item && index--)
+        item = item->next;
+    return item;
+}
+
+const struct phu_conf_node *phu_conf_node_find(const struct phu_conf_node *node, const char *path)
+{
+    while (node && *path) {
+        size_t length = strcspn(path, ".[");
+        char *name = phu_mem_strndup(path, length);
+        const struct phu_conf_node *key = phu_conf_node_key(node, name), *item;
+
+        free(name);
+        if (!key || !key->value)
+            return node;
+        node = key->value;
+        path += length;
+        if (*path == '[') {
+            item = nth(node, strtoul(path + 1, NULL, 10));
+            node = item ? item : node;
+            path += strcspn(path, ".");
+        }
+        path += *path == '.';
+    }
+    return node;
+}
+
 bool phu_conf_node_is_null(const struct phu_conf_node *node)
 {
     return node->kind == PHU_CONF_SCALAR && !node->is_quoted &&

@@ -60,6 +60,8 @@ void phu_conf_tree_load(struct phu_conf_tree *tree, const char *file, struct phu
 
 /* The key node called `name`, or NULL. */
 struct phu_conf_node *phu_conf_node_key(const struct phu_conf_node *mapping, const char *name);
+/* The deepest node on the way that "list[3].name" describes; of a map, the key of "map[3]". */
+const struct phu_conf_node *phu_conf_node_find(const struct phu_conf_node *node, const char *path);
 /* Nothing was written: an empty plain scalar, or null. */
 bool phu_conf_node_is_null(const struct phu_conf_node *node);
 /* `path` as seen from the folder of `file`. Freed by the caller. */

@@ -189,6 +189,8 @@ const char *phu_conf_type_words(enum phu_option_type type)
         return "a path to a file, or credential:NAME";
     case PHU_OPTION_STRINGS:
         return "a list of texts, such as [a, b]";
+    case PHU_OPTION_MAP:
+        return "pairs of texts, such as {a: b}";
     case PHU_OPTION_TABLE:
         return "a section of keys";
     case PHU_OPTION_LIST:
@@ -215,6 +217,7 @@ const char *phu_conf_type_name(enum phu_option_type type)
         [PHU_OPTION_TABLE] = "section",
         [PHU_OPTION_LIST] = "list",
         [PHU_OPTION_VARIANTS] = "list",
+        [PHU_OPTION_MAP] = "pairs of texts",
     };
 
     return names[type];
@@ -247,6 +250,7 @@ static int parse_any(const struct phu_option *option, const char *text, union ph
     case PHU_OPTION_PATH:
     case PHU_OPTION_SECRET:
     case PHU_OPTION_STRINGS:
+    case PHU_OPTION_MAP:
     case PHU_OPTION_TABLE:
     case PHU_OPTION_LIST:
     case PHU_OPTION_VARIANTS:
@@ -332,6 +336,7 @@ static const char *unit_hint(enum phu_option_type type)
     case PHU_OPTION_CHOICE:
     case PHU_OPTION_SECRET:
     case PHU_OPTION_STRINGS:
+    case PHU_OPTION_MAP:
     case PHU_OPTION_TABLE:
     case PHU_OPTION_LIST:
     case PHU_OPTION_VARIANTS:

@@ -35,10 +35,21 @@ enum phu_option_type {
     PHU_OPTION_TABLE,    /* the struct of .table, embedded */
     PHU_OPTION_LIST,     /* struct phu_list of structs of .table */
     PHU_OPTION_VARIANTS, /* struct phu_list of struct phu_variant, by .variants */
+    PHU_OPTION_MAP,      /* struct phu_map: keys that the file chooses, each with a text */
 };
 
 struct phu_strings {
     char **items;
+    size_t count;
+};
+
+struct phu_map_entry {
+    char *key, *value; /* "" when empty */
+};
+
+/* In the order of the file; no key twice. */
+struct phu_map {
+    struct phu_map_entry *items;
     size_t count;
 };
 
@@ -61,7 +72,7 @@ struct phu_option {
     const struct phu_option_table *table; /* TABLE, LIST */
     const struct phu_variants *variants;  /* VARIANTS */
     const char *unique;                   /* lists: entries must differ in this option, a text */
-    size_t most;                          /* lists and STRINGS: at most so many; 0: 1000 */
+    size_t most;                          /* lists, STRINGS and MAP: at most so many; 0: 1000 */
     const char *meaning;                  /* one line, lower case, no full stop */
 };
 
@@ -72,6 +83,9 @@ struct phu_option_table {
     /* Rules between options, called when each alone is right. Adds what is wrong through
      * phu_conf_mistake(). May be NULL. */
     void (*validate)(const void *conf, void *context);
+    /* Of a whole file: where its keys are described, for messages. NULL: phusong config default. */
+    const char *manual;
+    bool is_alone; /* of a whole file: the key `include` means nothing to it */
 };
 
 #define PHU_OPTION_TABLE(array, type)                                                              \
@@ -115,7 +129,7 @@ struct phu_variant {
 };
 
 /* From inside validate: a mistake at the place of option `name` (NULL: of the table itself).
- * Deeper places are written "section.name", "list[3]", "list[3].name". */
+ * Deeper places are written "section.name", "list[3]", "list[3].name", "map[3]" (its key). */
 __attribute__((format(printf, 3, 4))) void phu_conf_mistake(void *context, const char *name,
                                                             const char *format, ...);
 
