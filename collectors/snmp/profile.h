@@ -22,8 +22,9 @@ struct phu_diags;
 struct phu_option_table;
 struct phu_profiles;
 
-#define PHU_PROFILE_COLUMNS_MAX 24 /* of one table; a walk holds them and the clocks */
-#define PHU_PROFILE_FITS_MAX 8
+#define PHU_PROFILE_GENERIC "generic" /* the profile that fits what no other fits */
+#define PHU_PROFILE_COLUMNS_MAX 24    /* of one table; a walk holds them and the clocks */
+#define PHU_PROFILE_FITS_MAX 16
 #define PHU_PROFILE_NAME_SIZE 64 /* of a row, with its zero */
 
 /* -- What a profile says ---------------------------------------------------------------------- */
@@ -163,7 +164,11 @@ int phu_profiles_load(const char *const *folders, size_t count, struct phu_diags
  * tests and fuzzing. */
 int phu_profiles_load_text(const char *file, const char *text, size_t length,
                            struct phu_diags *diags, struct phu_profiles **out);
-void phu_profiles_free(struct phu_profiles *profiles); /* NULL is harmless */
+/* One user fewer; the last one's call frees. NULL is harmless. */
+void phu_profiles_free(struct phu_profiles *profiles);
+/* One user more: for whoever holds a profile while a reload may bring another set. Not from another
+ * thread. */
+struct phu_profiles *phu_profiles_share(struct phu_profiles *profiles);
 
 size_t phu_profiles_count(const struct phu_profiles *profiles);
 const struct phu_profile *phu_profiles_at(const struct phu_profiles *profiles, size_t index);
@@ -180,11 +185,12 @@ struct phu_identity {
 struct phu_profile_fit {
     const struct phu_profile *profile;
     struct phu_oid has; /* must have an object below it; length 0: nothing to ask */
-    char why[160]; /* "sysObjectID 1.3.6.1.4.1.2011.2.80.8 begins with 1.3.6.1.4.1.2011.2.80" */
+    char why[256]; /* "sysObjectID 1.3.6.1.4.1.2011.2.80.8 begins with 1.3.6.1.4.1.2011.2.80" */
 };
 
 /* Candidates, best first; the last one is always `generic`, which fits everything. The order: a
- * longer sysObjectID, then one with a sysDescr expression, then one with `has`, then by name. */
+ * longer sysObjectID, then one with a sysDescr expression, then one with `has`, then by name. What
+ * comes behind one with nothing to ask is left out, since it is never chosen. */
 size_t phu_profiles_fit(const struct phu_profiles *profiles, const struct phu_identity *identity,
                         struct phu_profile_fit *fits, size_t max);
 
@@ -208,7 +214,7 @@ enum phu_read_status {
     PHU_READ_IMPLAUSIBLE, /* out of range */
     PHU_READ_UNFIT,       /* not a number, no such word, or the wrong type */
     PHU_READ_CONDITION,   /* `when` does not hold */
-    PHU_READ_HELP,        /* nothing to report: help for others */
+    PHU_READ_HELP,        /* nothing to report: help for others; `word` or NULL, `value` or NAN */
 };
 
 struct phu_read {
@@ -221,12 +227,22 @@ struct phu_read {
     char text[PHU_METRIC_TEXT_MAX + 1]; /* TEXT, cleaned to printable UTF-8 */
 };
 
+/* The cell that column `at` reads: its own, or that of another column (`of`). */
+static inline const struct phu_cell *phu_profile_cell(const struct phu_profile_table *table,
+                                                      const struct phu_cell *cells, unsigned at)
+{
+    int of = table->columns[at].of;
+
+    return &cells[of < 0 ? (int)at : of];
+}
+
 /* Reads all cells of a row together, because some depend on others. `cells` and `reads` have
  * table->column_count entries. */
 void phu_profile_row_read(const struct phu_profile_table *table, const struct phu_cell *cells,
                           struct phu_read *reads);
 
-/* "sentinel 2147483647", "outside -50..10": why a read has no value, for a person. */
+/* "2147483647 means no value", "-60 is outside -50 to 10": why a read has no value, for a person;
+ * "" when it has one. `cell` is phu_profile_cell()'s. */
 const char *phu_profile_why(const struct phu_profile_column *column, const struct phu_read *read,
                             const struct phu_cell *cell, char *why, size_t size);
 
