@@ -8,31 +8,12 @@
  */
 #include "cell.h"
 
+#include "phusong/varint.h"
+
 #include <math.h>
 #include <string.h>
 
-#define VARINT_MAX 10 /* bytes of 64 bits, 7 in each */
 #define HEAP 0xff
-
-uint8_t *phu_varint_pack(uint8_t *cursor, uint64_t number)
-{
-    for (; number >= 0x80; number >>= 7)
-        *cursor++ = (uint8_t)(number | 0x80);
-    *cursor++ = (uint8_t)number;
-    return cursor;
-}
-
-const uint8_t *phu_varint_unpack(const uint8_t *cursor, uint64_t *number)
-{
-    *number = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        uint8_t byte = *cursor++;
-
-        *number |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return cursor;
-    }
-}
 
 /* -- Adding ---------------------------------------------------------------------------------- */
 
@@ -101,11 +82,11 @@ size_t phu_cell_room(const struct phu_metric *metric)
 {
     switch (metric->kind) {
     case PHU_METRIC_COUNT:
-        return VARINT_MAX;
+        return PHU_VARINT_MAX;
     case PHU_METRIC_SPREAD:
-        return 4 * VARINT_MAX;
+        return 4 * PHU_VARINT_MAX;
     case PHU_METRIC_SKETCH:
-        return 4 * VARINT_MAX + 1 + sizeof(struct phu_sketch);
+        return 4 * PHU_VARINT_MAX + 1 + sizeof(struct phu_sketch);
     case PHU_METRIC_LATEST:
         return 1 + PHU_METRIC_TEXT_MAX;
     }
@@ -130,18 +111,15 @@ static uint8_t *pack_number(uint8_t *cursor, enum phu_metric_type type,
 {
     if (type == PHU_METRIC_FLOAT)
         return pack_bytes(cursor, &number->f, sizeof number->f);
-    return phu_varint_pack(cursor, (uint64_t)number->i << 1 ^ (uint64_t)(number->i >> 63));
+    return phu_varint_put(cursor, phu_varint_fold(number->i));
 }
 
 static const uint8_t *unpack_number(const uint8_t *cursor, enum phu_metric_type type,
                                     union phu_number *number)
 {
-    uint64_t folded;
-
     if (type == PHU_METRIC_FLOAT)
         return unpack_bytes(cursor, &number->f, sizeof number->f);
-    cursor = phu_varint_unpack(cursor, &folded);
-    number->i = (int64_t)(folded >> 1 ^ (0 - (folded & 1)));
+    number->i = phu_varint_unfold(phu_varint_take(&cursor));
     return cursor;
 }
 
@@ -163,7 +141,7 @@ static uint8_t *pack_spread(uint8_t *cursor, enum phu_metric_type type,
 {
     bool is_one = is_uniform(sum, type);
 
-    cursor = phu_varint_pack(cursor, (uint64_t)sum->count << 1 | is_one);
+    cursor = phu_varint_put(cursor, (uint64_t)sum->count << 1 | is_one);
     cursor = pack_number(cursor, type, &sum->min);
     if (is_one)
         return cursor;
@@ -174,9 +152,8 @@ static uint8_t *pack_spread(uint8_t *cursor, enum phu_metric_type type,
 static const uint8_t *unpack_spread(const uint8_t *cursor, enum phu_metric_type type,
                                     struct phu_cell_sum *sum)
 {
-    uint64_t count;
+    uint64_t count = phu_varint_take(&cursor);
 
-    cursor = phu_varint_unpack(cursor, &count);
     sum->count = (int64_t)(count >> 1);
     cursor = unpack_number(cursor, type, &sum->min);
     if (!(count & 1)) {

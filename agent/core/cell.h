@@ -41,6 +41,3 @@ uint8_t *phu_cell_pack(uint8_t *cursor, const struct phu_metric *metric,
                        const struct phu_cell_sum *sum);
 const uint8_t *phu_cell_unpack(const uint8_t *cursor, const struct phu_metric *metric,
                                struct phu_cell_sum *sum);
-
-uint8_t *phu_varint_pack(uint8_t *cursor, uint64_t number);
-const uint8_t *phu_varint_unpack(const uint8_t *cursor, uint64_t *number);

@@ -1,6 +1,7 @@
 #include "window.h"
 
 #include "cell.h"
+#include "phusong/varint.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -267,13 +268,11 @@ struct reader {
 /* To the cell at the cursor. */
 static void look(struct reader *reader)
 {
-    uint64_t place;
-
     reader->cell = NULL;
     if (reader->cursor == reader->end)
         return;
-    reader->content = phu_varint_unpack(reader->cursor, &place);
-    reader->cell = reader->plan->places[place];
+    reader->content = reader->cursor;
+    reader->cell = reader->plan->places[phu_varint_take(&reader->content)];
 }
 
 static void take(struct reader *reader, struct phu_cell_sum *sum)
@@ -319,7 +318,7 @@ static struct phu_window *make_room(struct phu_window *window, size_t size)
 
 static uint8_t *pack(uint8_t *cursor, const struct cell *cell, const struct phu_cell_sum *sum)
 {
-    cursor = phu_varint_pack(cursor, cell->place);
+    cursor = phu_varint_put(cursor, cell->place);
     return phu_cell_pack(cursor, cell->metric, sum);
 }
 

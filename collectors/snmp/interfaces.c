@@ -2,15 +2,14 @@
 #include "interfaces.h"
 
 #include "patterns.h"
+#include "phusong/varint.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FORGET_S (24 * 3600)
-#define NS_PER_S INT64_C(1000000000)
+#define FORGET_NS (INT64_C(24) * 3600 * 1000000000)
 
 /* The smallest packet on any link: 40 bytes of IP. */
 #define PACKET_BITS_MIN 320
@@ -20,128 +19,221 @@
 /* A counter that was there before is waited for in so many polls. */
 #define HOLES_MAX 2
 
-/* Millions of them are kept, so counters share one time, and what has no baseline says so in two
- * bits. */
 struct phu_interface {
     uint64_t value[PHU_IF_COUNTERS];
-    int64_t at_ns;  /* of all baselines */
-    uint32_t name;  /* offset in names */
+    int64_t at_ns;   /* of all baselines */
+    int64_t seen_ns; /* monotonic */
+    const char *name;
     uint32_t index; /* ifIndex when it was last seen */
     uint32_t row, discontinuity;
-    uint32_t seen_s; /* monotonic */
-    uint16_t widths; /* two bits for each counter: enum width */
-    uint8_t holes;   /* polls in a row in which a counter with a baseline was not told */
-    bool has_discontinuity : 1;
-    bool is_active : 1;       /* in the last poll */
-    bool must_start_anew : 1; /* its counters have been reset since it was last seen */
-    bool has_doubt : 1;       /* since the baselines: the device may have restarted */
+    uint8_t bits[PHU_IF_COUNTERS]; /* of the baselines: 32, 64, or 0: none */
+    uint8_t holes;                 /* polls in a row in which one with a baseline was not told */
+    bool has_discontinuity;
+    bool is_active;       /* in the last poll */
+    bool must_start_anew; /* its counters have been reset since it was last seen */
+    bool has_doubt;       /* since the baselines: the device may have restarted */
 };
 
-static_assert(sizeof(struct phu_interface) == 96, "by the million");
+/* The interfaces of a device, unpacked for the time of a poll: those of the last poll in its order,
+ * then those not seen. */
+struct table {
+    struct phu_interface *items;
+    uint32_t count, active_count;
+    bool has_twins;
+};
 
-enum width { NO_BASELINE, WIDTH_32, WIDTH_64 };
+/* -- Packing ---------------------------------------------------------------------------------- */
 
-static uint8_t bits_of(const struct phu_interface *interface, enum phu_if_counter i)
+/* An interface is
+ *
+ *   flags, widths (two bits for each counter), then as varints: index, row, time of the baselines
+ *   and time it was last seen, both as distance from the interface before; with a discontinuity
+ *   that; one value for each counter with a baseline; then the name with its zero.
+ */
+enum {
+    HAS_DISCONTINUITY = 1,
+    IS_ACTIVE = 2,
+    MUST_START_ANEW = 4,
+    HAS_DOUBT = 8,
+    HOLES = 4, /* shift */
+};
+
+#define WIDTH_32 1U
+#define WIDTH_64 2U
+
+/* Without the name. */
+#define PACKED_MAX (3 + (5 + PHU_IF_COUNTERS) * PHU_VARINT_MAX)
+
+static uint8_t *pack_values(uint8_t *cursor, const struct phu_interface *interface)
+{
+    unsigned widths = 0;
+
+    for (unsigned i = 0; i < PHU_IF_COUNTERS; i++) {
+        if (interface->bits[i])
+            widths |= (interface->bits[i] == 64 ? WIDTH_64 : WIDTH_32) << 2 * i;
+    }
+    *cursor++ = (uint8_t)widths;
+    *cursor++ = (uint8_t)(widths >> 8);
+    for (unsigned i = 0; i < PHU_IF_COUNTERS; i++) {
+        if (interface->bits[i])
+            cursor = phu_varint_put(cursor, interface->value[i]);
+    }
+    return cursor;
+}
+
+static const uint8_t *unpack_values(const uint8_t *cursor, struct phu_interface *interface)
 {
     static const uint8_t bits[] = {[WIDTH_32] = 32, [WIDTH_64] = 64};
+    unsigned widths = cursor[0] | (unsigned)cursor[1] << 8;
 
-    return bits[interface->widths >> 2 * i & 3];
+    cursor += 2;
+    for (unsigned i = 0; i < PHU_IF_COUNTERS; i++) {
+        interface->bits[i] = bits[widths >> 2 * i & 3];
+        interface->value[i] = interface->bits[i] ? phu_varint_take(&cursor) : 0;
+    }
+    return cursor;
 }
 
-static void set_bits(struct phu_interface *interface, enum phu_if_counter i, uint8_t bits)
+static uint8_t *pack_one(uint8_t *cursor, const struct phu_interface *interface,
+                         const struct phu_interface *before)
 {
-    unsigned width = bits == 64 ? WIDTH_64 : bits == 32 ? WIDTH_32 : NO_BASELINE;
+    size_t name_size = strlen(interface->name) + 1;
 
-    interface->widths = (uint16_t)((interface->widths & ~(3U << 2 * i)) | width << 2 * i);
+    *cursor++ = (uint8_t)((interface->has_discontinuity ? HAS_DISCONTINUITY : 0) |
+                          (interface->is_active ? IS_ACTIVE : 0) |
+                          (interface->must_start_anew ? MUST_START_ANEW : 0) |
+                          (interface->has_doubt ? HAS_DOUBT : 0) | interface->holes << HOLES);
+    cursor = phu_varint_put(cursor, interface->index);
+    cursor = phu_varint_put(cursor, interface->row);
+    cursor = phu_varint_put(cursor, phu_varint_fold(interface->at_ns - before->at_ns));
+    cursor = phu_varint_put(cursor, phu_varint_fold(interface->seen_ns - before->seen_ns));
+    if (interface->has_discontinuity)
+        cursor = phu_varint_put(cursor, interface->discontinuity);
+    cursor = pack_values(cursor, interface);
+    memcpy(cursor, interface->name, name_size);
+    return cursor + name_size;
 }
 
-static const char *name_of(const struct phu_interfaces *interfaces,
-                           const struct phu_interface *interface)
+static const uint8_t *unpack_one(const uint8_t *cursor, struct phu_interface *interface,
+                                 const struct phu_interface *before)
 {
-    return interfaces->names + interface->name;
+    unsigned flags = *cursor++;
+
+    interface->has_discontinuity = flags & HAS_DISCONTINUITY;
+    interface->is_active = flags & IS_ACTIVE;
+    interface->must_start_anew = flags & MUST_START_ANEW;
+    interface->has_doubt = flags & HAS_DOUBT;
+    interface->holes = (uint8_t)(flags >> HOLES);
+    interface->index = (uint32_t)phu_varint_take(&cursor);
+    interface->row = (uint32_t)phu_varint_take(&cursor);
+    interface->at_ns = before->at_ns + phu_varint_unfold(phu_varint_take(&cursor));
+    interface->seen_ns = before->seen_ns + phu_varint_unfold(phu_varint_take(&cursor));
+    interface->discontinuity =
+        interface->has_discontinuity ? (uint32_t)phu_varint_take(&cursor) : 0;
+    cursor = unpack_values(cursor, interface);
+    interface->name = (const char *)cursor;
+    return cursor + strlen(interface->name) + 1;
 }
 
-void phu_interfaces_fini(struct phu_interfaces *interfaces)
+static void *allocate(size_t size)
 {
-    free(interfaces->items);
-    free(interfaces->names);
-    *interfaces = (struct phu_interfaces){0};
-}
+    void *memory = malloc(size ? size : 1);
 
-void phu_interfaces_reset(struct phu_interfaces *interfaces)
-{
-    for (uint32_t i = 0; i < interfaces->count; i++)
-        interfaces->items[i].must_start_anew = true;
-}
-
-/* -- Room ------------------------------------------------------------------------------------ */
-
-static void *resize(void *memory, size_t size)
-{
-    memory = realloc(memory, size ? size : 1);
     if (!memory)
         abort();
     return memory;
 }
 
-/* For `count` more, with names of their own; the names stay where they are until trim(). */
-static void make_room(struct phu_interfaces *interfaces, size_t count)
+static const struct phu_interface nobody;
+
+/* With room for `more` new ones. Names are borrowed from what is packed. */
+static struct table unpack(const struct phu_interfaces *interfaces, size_t more)
 {
-    interfaces->items =
-        resize(interfaces->items, (interfaces->count + count) * sizeof *interfaces->items);
-    interfaces->names = resize(interfaces->names, interfaces->names_size + count * PHU_IFNAME_SIZE);
+    struct table table = {.count = interfaces->count,
+                          .active_count = interfaces->active_count,
+                          .has_twins = interfaces->has_twins};
+    const uint8_t *cursor = interfaces->packed;
+    const struct phu_interface *before = &nobody;
+
+    table.items = allocate((table.count + more) * sizeof *table.items);
+    for (uint32_t i = 0; i < table.count; i++) {
+        cursor = unpack_one(cursor, &table.items[i], before);
+        before = &table.items[i];
+    }
+    return table;
 }
 
-/* Gives back what make_room() took too much. */
-static void trim(struct phu_interfaces *interfaces)
+static size_t packed_room(const struct table *table)
 {
-    interfaces->items = resize(interfaces->items, interfaces->count * sizeof *interfaces->items);
-    interfaces->names = resize(interfaces->names, interfaces->names_size);
+    size_t room = 0;
+
+    for (uint32_t i = 0; i < table->count; i++)
+        room += PACKED_MAX + strlen(table->items[i].name) + 1;
+    return room;
 }
 
-static uint32_t keep_name(struct phu_interfaces *interfaces, const char *name)
+/* The end of the table. The piece of memory stays where it is large enough and not much too large:
+ * malloc gives multiples of 16 bytes. */
+static void pack(struct phu_interfaces *interfaces, struct table *table)
 {
-    size_t size = strlen(name) + 1;
-    uint32_t offset = interfaces->names_size;
+    uint8_t here[1024];
+    size_t room = packed_room(table), size;
+    uint8_t *fresh = room <= sizeof here ? here : allocate(room), *cursor = fresh;
+    const struct phu_interface *before = &nobody;
 
-    memcpy(interfaces->names + offset, name, size);
-    interfaces->names_size += (uint32_t)size;
-    return offset;
+    for (uint32_t i = 0; i < table->count; i++) {
+        cursor = pack_one(cursor, &table->items[i], before);
+        before = &table->items[i];
+    }
+    size = (size_t)(cursor - fresh);
+    if (size == 0) {
+        free(interfaces->packed);
+        interfaces->packed = NULL;
+    } else {
+        interfaces->packed = realloc(interfaces->packed, size);
+        if (!interfaces->packed)
+            abort();
+        memcpy(interfaces->packed, fresh, size);
+    }
+    if (fresh != here)
+        free(fresh);
+    interfaces->count = table->count;
+    interfaces->active_count = table->active_count;
+    interfaces->has_twins = table->has_twins;
+    free(table->items);
 }
 
-/* Names of those that are gone go too. */
-static void keep_names_of_items(struct phu_interfaces *interfaces)
+void phu_interfaces_fini(struct phu_interfaces *interfaces)
 {
-    char *names = interfaces->names;
+    free(interfaces->packed);
+    *interfaces = (struct phu_interfaces){0};
+}
 
-    interfaces->names = resize(NULL, interfaces->names_size);
-    interfaces->names_size = 0;
-    for (uint32_t i = 0; i < interfaces->count; i++)
-        interfaces->items[i].name = keep_name(interfaces, names + interfaces->items[i].name);
-    free(names);
-    trim(interfaces);
+void phu_interfaces_reset(struct phu_interfaces *interfaces)
+{
+    interfaces->must_start_anew = true;
 }
 
 /* -- Who is who ------------------------------------------------------------------------------ */
 
 /* Nearly every poll shows the same interfaces in the same order; then nothing needs sorting. */
-static bool are_unchanged(const struct phu_interfaces *interfaces, const struct phu_ifmib *ifmib)
+static bool are_unchanged(const struct table *table, const struct phu_ifmib *ifmib)
 {
     size_t at = 0;
 
-    if (interfaces->has_twins)
+    if (table->has_twins)
         return false;
     for (size_t i = 0; i < ifmib->row_count; i++) {
         const struct phu_ifmib_row *row = &ifmib->rows[i];
 
         if (!row->is_wanted)
             continue;
-        if (at == interfaces->active_count || interfaces->items[at].index != row->index ||
-            strcmp(name_of(interfaces, &interfaces->items[at]), row->name) != 0)
+        if (at == table->active_count || table->items[at].index != row->index ||
+            strcmp(table->items[at].name, row->name) != 0)
             return false;
         at++;
     }
-    return at == interfaces->active_count;
+    return at == table->active_count;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -169,13 +261,12 @@ static int compare_known(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
-static struct known_list list_known(const struct phu_interfaces *interfaces)
+static struct known_list list_known(const struct table *table)
 {
-    struct known_list list = {resize(NULL, interfaces->count * sizeof *list.items),
-                              interfaces->count};
+    struct known_list list = {allocate(table->count * sizeof *list.items), table->count};
 
     for (uint32_t i = 0; i < list.count; i++)
-        list.items[i] = (struct known){name_of(interfaces, &interfaces->items[i]), i};
+        list.items[i] = (struct known){table->items[i].name, i};
     if (list.count > 1)
         qsort(list.items, list.count, sizeof *list.items, compare_known);
     return list;
@@ -204,13 +295,13 @@ static void twin_name(char name[PHU_IFNAME_SIZE], const char *base, uint32_t ind
 
 /* Gives rows of the same name their index as well. In a poll that broke off, a row whose twin was
  * not reached is recognised by the name it had before. */
-static void part_twins(struct phu_interfaces *interfaces, const struct known_list *known,
+static void part_twins(struct table *table, const struct known_list *known,
                        struct phu_ifmib_row **rows, size_t count)
 {
-    bool had_twins = interfaces->has_twins;
+    bool had_twins = table->has_twins;
     char name[PHU_IFNAME_SIZE];
 
-    interfaces->has_twins = false;
+    table->has_twins = false;
     if (count > 1)
         qsort(rows, count, sizeof(struct phu_ifmib_row *), compare_rows);
     for (size_t i = 0, next; i < count; i = next) {
@@ -223,7 +314,7 @@ static void part_twins(struct phu_interfaces *interfaces, const struct known_lis
             twin_name(name, rows[i]->name, rows[i]->index);
             is_twin = find(known, name) != NULL;
         }
-        interfaces->has_twins |= is_twin;
+        table->has_twins |= is_twin;
         for (size_t k = i; k < next && is_twin; k++) {
             twin_name(name, rows[k]->name, rows[k]->index);
             memcpy(rows[k]->name, name, sizeof name);
@@ -231,17 +322,16 @@ static void part_twins(struct phu_interfaces *interfaces, const struct known_lis
     }
 }
 
-static struct phu_interface *create(struct phu_interfaces *interfaces,
-                                    const struct phu_ifmib_row *row,
+static struct phu_interface *create(struct table *table, const struct phu_ifmib_row *row,
                                     const struct phu_interfaces_terms *terms)
 {
-    struct phu_interface *interface = &interfaces->items[interfaces->count];
+    struct phu_interface *interface = &table->items[table->count];
 
     *interface = (struct phu_interface){.index = row->index};
     if (terms->row(terms->arg, row->name, &interface->row) < 0)
         return NULL;
-    interface->name = keep_name(interfaces, row->name);
-    interfaces->count++;
+    interface->name = row->name; /* lasts until it is packed */
+    table->count++;
     return interface;
 }
 
@@ -270,35 +360,31 @@ static int compare_order(const void *a, const void *b)
     return (left->index > right->index) - (left->index < right->index);
 }
 
-static void forget_old(struct phu_interfaces *interfaces, uint32_t now_s)
+static void forget_old(struct table *table, int64_t now_ns)
 {
-    uint32_t kept = interfaces->active_count, count = interfaces->count;
+    uint32_t kept = table->active_count;
 
-    for (uint32_t i = kept; i < count; i++) {
-        if (now_s - interfaces->items[i].seen_s <= FORGET_S)
-            interfaces->items[kept++] = interfaces->items[i];
+    for (uint32_t i = kept; i < table->count; i++) {
+        if (now_ns - table->items[i].seen_ns <= FORGET_NS)
+            table->items[kept++] = table->items[i];
     }
-    interfaces->count = kept;
-    if (kept != count)
-        keep_names_of_items(interfaces);
+    table->count = kept;
 }
 
 /* Finds or makes the interface of each row, and brings both into the same order. */
-static unsigned identify(struct phu_interfaces *interfaces, struct phu_ifmib_row **rows,
-                         size_t count, const struct phu_interfaces_terms *terms)
+static unsigned identify(struct table *table, struct phu_ifmib_row **rows, size_t count,
+                         const struct phu_interfaces_terms *terms)
 {
-    struct known_list known;
+    struct known_list known = list_known(table);
     unsigned homeless = 0;
 
-    make_room(interfaces, count);
-    known = list_known(interfaces);
-    for (uint32_t i = 0; i < interfaces->count; i++)
-        interfaces->items[i].is_active = false;
-    part_twins(interfaces, &known, rows, count);
+    for (uint32_t i = 0; i < table->count; i++)
+        table->items[i].is_active = false;
+    part_twins(table, &known, rows, count);
     for (size_t i = 0; i < count; i++) {
         const struct known *found = find(&known, rows[i]->name);
         struct phu_interface *interface =
-            found ? &interfaces->items[found->at] : create(interfaces, rows[i], terms);
+            found ? &table->items[found->at] : create(table, rows[i], terms);
 
         if (found && interface->is_active)
             interface = NULL; /* one called "a#7" beside a twin "a" of index 7 */
@@ -306,13 +392,12 @@ static unsigned identify(struct phu_interfaces *interfaces, struct phu_ifmib_row
         homeless += !interface;
         if (interface) {
             recognise(interface, rows[i]);
-            interfaces->active_count++;
+            table->active_count++;
         }
     }
     free(known.items);
-    if (interfaces->count > 1)
-        qsort(interfaces->items, interfaces->count, sizeof *interfaces->items, compare_order);
-    trim(interfaces);
+    if (table->count > 1)
+        qsort(table->items, table->count, sizeof *table->items, compare_order);
     return homeless;
 }
 
@@ -331,21 +416,21 @@ static size_t mark_wanted(struct phu_ifmib *ifmib, const struct phu_interfaces_t
     return count;
 }
 
-static unsigned match(struct phu_interfaces *interfaces, struct phu_ifmib *ifmib,
+static unsigned match(struct table *table, struct phu_ifmib *ifmib,
                       const struct phu_interfaces_terms *terms)
 {
     size_t count = mark_wanted(ifmib, terms), at = 0;
     struct phu_ifmib_row **rows;
     unsigned homeless;
 
-    if (are_unchanged(interfaces, ifmib)) {
+    if (are_unchanged(table, ifmib)) {
         for (size_t i = 0; i < ifmib->row_count; i++) {
             if (ifmib->rows[i].is_wanted)
-                recognise(&interfaces->items[at++], &ifmib->rows[i]);
+                recognise(&table->items[at++], &ifmib->rows[i]);
         }
         return 0;
     }
-    interfaces->active_count = 0;
+    table->active_count = 0;
     rows = calloc(count + 1, sizeof(struct phu_ifmib_row *));
     if (!rows)
         abort();
@@ -353,7 +438,7 @@ static unsigned match(struct phu_interfaces *interfaces, struct phu_ifmib *ifmib
         if (ifmib->rows[i].is_wanted)
             rows[at++] = &ifmib->rows[i];
     }
-    homeless = identify(interfaces, rows, count, terms);
+    homeless = identify(table, rows, count, terms);
     free(rows);
     return homeless;
 }
@@ -377,7 +462,7 @@ static void grow(struct phu_interface *interface, struct phu_interface_report *r
                  enum phu_if_counter i, const struct phu_counter_terms *terms)
 {
     const struct phu_ifmib_row *row = report->reading;
-    struct phu_counter counter = {interface->value[i], interface->at_ns, bits_of(interface, i)};
+    struct phu_counter counter = {interface->value[i], interface->at_ns, interface->bits[i]};
     struct phu_counter_reading reading = {row->value[i], row->at_ns, row->bits[i]};
     struct phu_counter_delta delta = {0};
 
@@ -400,7 +485,7 @@ static void grow(struct phu_interface *interface, struct phu_interface_report *r
         break;
     }
     interface->value[i] = counter.value;
-    set_bits(interface, i, counter.bits);
+    interface->bits[i] = counter.bits;
 }
 
 /* A counter that has a baseline was not told this time. All counters of an interface move together,
@@ -408,7 +493,7 @@ static void grow(struct phu_interface *interface, struct phu_interface_report *r
 static bool has_hole(const struct phu_interface *interface, const struct phu_ifmib_row *row)
 {
     for (enum phu_if_counter i = 0; i < PHU_IF_COUNTERS; i++) {
-        uint8_t bits = bits_of(interface, i);
+        uint8_t bits = interface->bits[i];
 
         if (bits && (row->bits[i] != bits || phu_counter_is_sentinel(row->value[i], bits)))
             return true;
@@ -435,7 +520,7 @@ static void grow_all(struct phu_interface *interface, struct phu_interface_repor
                                           .rate_max = rate_max(row, i)};
 
         grow(interface, report, i, &terms);
-        octets |= bits_of(interface, i) ? OCTETS & 1U << i : 0;
+        octets |= interface->bits[i] ? OCTETS & 1U << i : 0;
     }
     /* One traffic counter that was reset means that all were, though some already grew past. */
     if (report->was_reset)
@@ -449,14 +534,23 @@ static void grow_all(struct phu_interface *interface, struct phu_interface_repor
     interface->has_doubt = false;
 }
 
+static bool has_baseline(const struct phu_interface *interface)
+{
+    for (unsigned i = 0; i < PHU_IF_COUNTERS; i++) {
+        if (interface->bits[i])
+            return true;
+    }
+    return false;
+}
+
 static void report_one(struct phu_interface *interface, const struct phu_ifmib_row *row,
                        const struct phu_interfaces_terms *terms)
 {
     struct phu_interface_report report = {.row = interface->row, .reading = row};
 
     if (interface->must_start_anew) {
-        report.was_reset = interface->widths != 0;
-        interface->widths = 0;
+        report.was_reset = has_baseline(interface);
+        memset(interface->bits, 0, sizeof interface->bits);
         interface->must_start_anew = false;
     }
     if (has_hole(interface, row) && (interface->holes < HOLES_MAX || is_silent(row))) {
@@ -468,24 +562,35 @@ static void report_one(struct phu_interface *interface, const struct phu_ifmib_r
     terms->report(terms->arg, &report);
 }
 
+/* What the device as a whole has gone through since the last poll. */
+static void judge_all(struct phu_interfaces *interfaces, struct table *table,
+                      enum phu_uptime_verdict uptime)
+{
+    bool must_start_anew = interfaces->must_start_anew || uptime == PHU_UPTIME_RESTARTED;
+
+    interfaces->must_start_anew = false;
+    for (uint32_t i = 0; i < table->count; i++) {
+        table->items[i].must_start_anew |= must_start_anew;
+        table->items[i].has_doubt |= uptime != PHU_UPTIME_CONTINUES;
+    }
+}
+
 unsigned phu_interfaces_apply(struct phu_interfaces *interfaces, struct phu_ifmib *ifmib,
                               const struct phu_interfaces_terms *terms)
 {
-    uint32_t now_s = (uint32_t)(ifmib->now_ns / NS_PER_S);
+    struct table table = unpack(interfaces, ifmib->row_count);
     unsigned homeless;
     size_t at = 0;
 
-    if (terms->uptime == PHU_UPTIME_RESTARTED)
-        phu_interfaces_reset(interfaces);
-    for (uint32_t i = 0; i < interfaces->count && terms->uptime != PHU_UPTIME_CONTINUES; i++)
-        interfaces->items[i].has_doubt = true;
-    homeless = match(interfaces, ifmib, terms);
+    judge_all(interfaces, &table, terms->uptime);
+    homeless = match(&table, ifmib, terms);
     for (size_t i = 0; i < ifmib->row_count; i++) {
         if (!ifmib->rows[i].is_wanted)
             continue;
-        interfaces->items[at].seen_s = now_s;
-        report_one(&interfaces->items[at++], &ifmib->rows[i], terms);
+        table.items[at].seen_ns = ifmib->now_ns;
+        report_one(&table.items[at++], &ifmib->rows[i], terms);
     }
-    forget_old(interfaces, now_s);
+    forget_old(&table, ifmib->now_ns);
+    pack(interfaces, &table);
     return homeless;
 }

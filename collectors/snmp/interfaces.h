@@ -10,14 +10,14 @@
 #include "ifmib.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
-struct phu_interface;
-
+/* Packed between two polls: about 45 bytes for an interface with its name. All zero: none. */
 struct phu_interfaces {
-    struct phu_interface *items; /* those of the last poll in its order, then those not seen */
-    char *names;
-    uint32_t count, active_count, names_size;
+    uint8_t *packed;
+    uint32_t count, active_count; /* of all that are remembered; of those seen in the last poll */
     bool has_twins;
+    bool must_start_anew; /* no counter goes on */
 };
 
 struct phu_interface_report {
