@@ -61,16 +61,6 @@ void lab_writer_init(struct lab_writer *writer, uint8_t *bytes, size_t size, siz
     *writer = (struct lab_writer){.bytes = bytes, .size = size, .start = head, .end = head};
 }
 
-void lab_writer_append(struct lab_writer *writer, const void *bytes, size_t length)
-{
-    if (length > writer->size - writer->end) {
-        writer->is_full = true;
-        return;
-    }
-    memcpy(writer->bytes + writer->end, bytes, length);
-    writer->end += length;
-}
-
 void lab_writer_prepend(struct lab_writer *writer, const void *bytes, size_t length)
 {
     if (length > writer->start) {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum lab_tag {
     LAB_TAG_INTEGER = 0x02,
@@ -51,7 +52,15 @@ static inline size_t lab_writer_length(const struct lab_writer *writer)
 {
     return writer->end - writer->start;
 }
-void lab_writer_append(struct lab_writer *writer, const void *bytes, size_t length);
+static inline void lab_writer_append(struct lab_writer *writer, const void *bytes, size_t length)
+{
+    if (length > writer->size - writer->end) {
+        writer->is_full = true;
+        return;
+    }
+    memcpy(writer->bytes + writer->end, bytes, length);
+    writer->end += length;
+}
 void lab_writer_prepend(struct lab_writer *writer, const void *bytes, size_t length);
 /* Puts a tag and the length of all from `start` to `end` in front. */
 void lab_writer_wrap(struct lab_writer *writer, uint8_t tag);

@@ -2,7 +2,6 @@
 #include "recording.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,10 +226,10 @@ static uint64_t read_number(const struct lab_recording *recording, const struct 
 static uint64_t advance(double rate, int64_t ns)
 {
     uint64_t seconds = (uint64_t)ns / 1000000000;
-    double rest = (double)((uint64_t)ns % 1000000000) / 1e9;
-    double whole = floor(rate);
+    double rest = (double)((uint64_t)ns % 1000000000) * 1e-9;
+    uint64_t whole = (uint64_t)rate;
 
-    return (uint64_t)whole * seconds + (uint64_t)((rate - whole) * (double)seconds) +
+    return whole * seconds + (uint64_t)((rate - (double)whole) * (double)seconds) +
            (uint64_t)(rate * rest);
 }
 
@@ -286,23 +285,43 @@ static size_t put_number(uint8_t *out, uint8_t tag, uint64_t value)
     return lab_ber_put_unsigned(out, value & (tag == LAB_TAG_INTEGER ? INT32_MAX : UINT32_MAX));
 }
 
+/* Where all lengths are short, and they nearly always are, only two of them and the value differ
+ * from what is kept. */
+static void put_short(const uint8_t *kept, const struct lab_record *record, const uint8_t *value,
+                      size_t length, struct lab_writer *out)
+{
+    uint8_t varbind[0x80 + 2];
+    size_t head = (size_t)record->oid_at + record->oid_length + 2;
+
+    memcpy(varbind, kept, head);
+    varbind[1] = (uint8_t)(head - 2 + length);
+    varbind[head - 1] = (uint8_t)length;
+    memcpy(varbind + head, value, length);
+    lab_writer_append(out, varbind, head + length);
+}
+
 static void put_moving(const struct lab_recording *recording, const struct lab_record *record,
                        const struct lab_age *age, struct lab_writer *out)
 {
-    const uint8_t *oid = recording->bytes + record->varbind_at + record->oid_at;
+    const uint8_t *kept = recording->bytes + record->varbind_at;
     uint8_t value[LAB_BER_NUMBER];
     uint8_t header[2 * LAB_BER_HEADER];
     uint8_t value_header[2];
     size_t length =
         put_number(value, record->tag, moved_value(&recording->motions[record->motion - 1], age));
     uint8_t oid_header[LAB_BER_HEADER];
-    size_t oid_head = lab_ber_put_header(oid_header, LAB_TAG_OID, record->oid_length);
-    size_t head =
-        lab_ber_put_header(header, LAB_TAG_SEQUENCE, oid_head + record->oid_length + 2 + length);
+    size_t oid_head;
+    size_t head;
 
+    if (record->oid_at == 4 && 4u + record->oid_length + length < 0x80) {
+        put_short(kept, record, value, length, out);
+        return;
+    }
+    oid_head = lab_ber_put_header(oid_header, LAB_TAG_OID, record->oid_length);
+    head = lab_ber_put_header(header, LAB_TAG_SEQUENCE, oid_head + record->oid_length + 2 + length);
     memcpy(header + head, oid_header, oid_head);
     lab_writer_append(out, header, head + oid_head);
-    lab_writer_append(out, oid, record->oid_length);
+    lab_writer_append(out, kept + record->oid_at, record->oid_length);
     lab_writer_append(out, value_header, lab_ber_put_header(value_header, record->tag, length));
     lab_writer_append(out, value, length);
 }
