@@ -297,3 +297,132 @@ def test_mistakes_are_named(snmp_lab, tmp_path):
         lab.tell("nothing")
     lab.process.terminate()
     assert "broken.snmprec:2: " in lab.process.communicate(timeout=20)[1]
+
+
+HASHES = ["MD5", "SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512"]
+CIPHERS = ["DES", "AES", "AES-192", "AES-256"]
+AUTH, PRIV = "auth-secret", "priv-secret"
+
+
+def user_name(digest, cipher=None):
+    return f"{digest}-{cipher or 'none'}"
+
+
+def v3(digest=None, cipher=None, user=None, auth=AUTH, priv=PRIV, context=None):
+    """The words of a version 3 request."""
+    level = "authPriv" if cipher else "authNoPriv" if digest else "noAuthNoPriv"
+    words = ["-v3", "-l", level, "-u", user or user_name(digest, cipher)]
+    words += ["-a", digest, "-A", auth] if digest else []
+    words += ["-x", cipher, "-X", priv] if cipher else []
+    return words + (["-n", context] if context else [])
+
+
+@pytest.fixture
+def v3_lab(snmp_lab):
+    users = [f"{user_name(d)}:{d}:{AUTH}" for d in HASHES]
+    users += [f"{user_name(d, c)}:{d}:{AUTH}:{c}:{PRIV}" for d in HASHES for c in CIPHERS]
+    words = ["--user", "plain"]
+    for user in users:
+        words += ["--user", user]
+
+    def start(*options, **more):
+        return snmp_lab(*words, "--synthetic", "interfaces=3", *options, **more)
+
+    return start
+
+
+def asked(lab, words, names=(UPTIME,), address=None):
+    """Runs snmpget; returns what it printed on both outputs."""
+    command = ["snmpget", "-On", "-t", "1", "-r", "1", *words,
+               f"{address or lab.address}:{lab.port}", *names]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60,
+                            env=dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent"))
+    return result.stdout + result.stderr
+
+
+def test_every_pair_of_protocols(v3_lab):
+    lab = v3_lab()
+    for digest in HASHES:
+        for cipher in [None, *CIPHERS]:
+            said = asked(lab, v3(digest, cipher))
+            assert f".{UPTIME} = Timeticks" in said, (digest, cipher, said)
+    assert f".{UPTIME} = Timeticks" in asked(lab, v3(user="plain"))
+    counts = lab.counts()
+    assert counts["bad"] == 0 and counts["wrong_digest"] == 0 and counts["decryption_error"] == 0
+
+
+def test_a_walk_in_version_3(v3_lab):
+    lab = v3_lab("--recordings", responder.RECORDINGS)
+    for digest, cipher in (("SHA-512", "AES-256"), ("SHA", "AES"), ("MD5", "DES")):
+        for stem in ("cisco_ir809", "huawei_ma5600t_smartax"):
+            expected = [r.oid for r in snmprec.read(responder.RECORDINGS / f"{stem}.snmprec")]
+            words = v3(digest, cipher, context=stem)
+            assert oids(ask("snmpbulkwalk", lab, *words, [".1"])) == expected
+
+
+def test_what_is_refused_in_version_3(v3_lab):
+    lab = v3_lab()
+    assert "Unknown user name" in asked(lab, v3("SHA", user="nobody"))
+    assert "Authentication failure" in asked(lab, v3("SHA", auth="wrong-secret"))
+    assert "Decryption error" in asked(lab, v3("SHA", "AES", priv="wrong-secret"))
+    assert "Decryption error" in asked(lab, v3("MD5", "DES", priv="wrong-secret"))
+    assert "Unsupported security level" in asked(lab, v3("SHA", "AES", user=user_name("SHA")))
+    assert "authorizationError" in asked(lab, v3("SHA", user=user_name("SHA", "AES")))
+    assert "Bad context specified" in asked(lab, v3("SHA", "AES", context="elsewhere"))
+    counts = lab.counts()
+    for name in ("unknown_user", "wrong_digest", "decryption_error", "unsupported_level",
+                 "unknown_context", "unknown_engine"):
+        assert counts[name] >= 1, name
+
+
+def element(tag, *inside):
+    body = b"".join(inside)
+    return bytes([tag, len(body)]) + body
+
+
+def engine_of(lab, address):
+    """Discovery by hand: the engine id of the report."""
+    empty, zero = element(4), element(2, b"\0")
+    header = element(0x30, element(2, b"\1"), element(2, b"\x40\0"), element(4, b"\4"),
+                     element(2, b"\3"))
+    security = element(4, element(0x30, empty, zero, zero, empty, empty, empty))
+    scoped = element(0x30, empty, empty, element(0xa0, zero, zero, zero, element(0x30)))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.settimeout(2)
+        one.sendto(element(0x30, element(2, b"\3"), header, security, scoped), (address, lab.port))
+        report = one.recv(65536)
+    start = report.index(bytes.fromhex("80007ed9"))
+    return report[start:start + report[start - 1]]
+
+
+def test_every_address_is_an_engine(v3_lab):
+    lab = v3_lab(listen="127.64.0.0/14")
+    for number in (0, 70000):
+        assert engine_of(lab, lab.device(number)) == (
+            bytes.fromhex("80007ed901") + socket.inet_aton(lab.device(number)))
+    lab.fault("all", "engine", "80007ed90311223344")
+    assert f".{UPTIME} = Timeticks" in asked(lab, v3("SHA", "AES"), address=lab.device(5))
+    assert engine_of(lab, lab.device(6)) == bytes.fromhex("80007ed90311223344")
+
+
+def test_the_clock_of_an_engine(v3_lab):
+    lab = v3_lab()
+    stale = [*v3("SHA"), "-e", "0x80007ed9017f000001", "-Z", "1,500"]
+    assert f".{UPTIME} = Timeticks" in asked(lab, stale)  # after a report that corrects it
+    assert lab.counts()["not_in_time_window"] == 1
+    lab.fault("all", "reboot")
+    stale[-1] = "1,1"
+    assert f".{UPTIME} = Timeticks" in asked(lab, stale)
+    assert lab.counts()["not_in_time_window"] == 2
+    lab.fault("all", "clock", "1h")
+    stale[-1] = "2,0"
+    assert f".{UPTIME} = Timeticks" in asked(lab, stale)
+    assert lab.counts()["not_in_time_window"] == 3
+
+
+def test_users_that_make_no_sense(snmp_lab):
+    for user, why in (("a:SHA", "write NAME"), ("a:SHA:short", "8 characters"),
+                      ("a:SHA3:long-enough", "use MD5"), ("a:SHA:long-enough:AES512:long-enough",
+                                                          "use DES")):
+        with pytest.raises(RuntimeError, match=why):
+            snmp_lab("--synthetic", "interfaces=1", "--user", user)

@@ -286,6 +286,34 @@ static void reverse(struct lab_writer *out)
     }
 }
 
+static void wrap_pdu(uint8_t type, int32_t id, enum lab_error_status status, uint32_t index,
+                     struct lab_writer *out)
+{
+    lab_writer_wrap(out, LAB_TAG_SEQUENCE);
+    lab_writer_prepend_integer(out, index);
+    lab_writer_prepend_integer(out, status);
+    lab_writer_prepend_integer(out, id);
+    lab_writer_wrap(out, type);
+}
+
+void lab_answer_refuse(const struct lab_pdu *request, enum lab_error_status status,
+                       struct lab_writer *out)
+{
+    lab_writer_append(out, request->varbinds.at, request->varbinds.length);
+    wrap_pdu(LAB_PDU_RESPONSE, request->id, status, request->count ? 1 : 0, out);
+}
+
+void lab_answer_report(int32_t id, struct lab_bytes name, uint64_t count, struct lab_writer *out)
+{
+    uint8_t number[LAB_BER_NUMBER];
+    size_t length = lab_ber_put_unsigned(number, count & UINT32_MAX);
+
+    lab_writer_prepend_octets(out, LAB_TAG_COUNTER32, number, length);
+    lab_writer_prepend_octets(out, LAB_TAG_OID, name.at, name.length);
+    lab_writer_wrap(out, LAB_TAG_SEQUENCE);
+    wrap_pdu(LAB_PDU_REPORT, id, LAB_NO_ERROR, 0, out);
+}
+
 int lab_answer_write(const struct lab_pdu *request, enum lab_version version,
                      struct lab_device *device, size_t most, struct lab_writer *out,
                      struct lab_answer *answer)
@@ -314,12 +342,8 @@ int lab_answer_write(const struct lab_pdu *request, enum lab_version version,
     } else if (device->quirks.is_reversed) {
         reverse(out);
     }
-    lab_writer_wrap(out, LAB_TAG_SEQUENCE);
-    lab_writer_prepend_integer(out, answer->index);
-    lab_writer_prepend_integer(out, answer->status);
     if (device->quirks.has_wrong_id)
         id = id == INT32_MAX ? 0 : id + 1;
-    lab_writer_prepend_integer(out, id);
-    lab_writer_wrap(out, LAB_PDU_RESPONSE);
+    wrap_pdu(LAB_PDU_RESPONSE, id, answer->status, answer->index, out);
     return 0;
 }

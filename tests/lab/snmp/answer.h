@@ -49,3 +49,8 @@ struct lab_answer {
 int lab_answer_write(const struct lab_pdu *request, enum lab_version version,
                      struct lab_device *device, size_t most, struct lab_writer *out,
                      struct lab_answer *answer);
+/* An error in place of an answer. */
+void lab_answer_refuse(const struct lab_pdu *request, enum lab_error_status status,
+                       struct lab_writer *out);
+/* A report with one counter (RFC 3412, 7.1). */
+void lab_answer_report(int32_t id, struct lab_bytes name, uint64_t count, struct lab_writer *out);

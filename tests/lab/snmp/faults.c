@@ -127,6 +127,8 @@ static const struct kind kinds[LAB_FAULT_KINDS] = {
     [LAB_FAULT_REBOOT] = {"reboot", NULL, "starts again: what moves counts from 0", NULL},
     [LAB_FAULT_RECORDING] = {"recording", "NAME", "answers from that recording", parse_name},
     [LAB_FAULT_ENGINE] = {"engine", "HEX", "that engine id (v3)", parse_engine},
+    [LAB_FAULT_CLOCK] = {"clock", "DURATION", "an engine time that is so far ahead (v3)",
+                         parse_duration},
 };
 
 struct lab_faults *lab_faults_new(uint64_t seed)

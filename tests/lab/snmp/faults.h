@@ -31,6 +31,7 @@ enum lab_fault_kind {
     LAB_FAULT_REBOOT,
     LAB_FAULT_RECORDING,
     LAB_FAULT_ENGINE,
+    LAB_FAULT_CLOCK,
     LAB_FAULT_KINDS,
 };
 

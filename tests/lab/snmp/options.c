@@ -57,6 +57,14 @@ static int set_fault(struct lab_snmp_options *options, const char *value, struct
     return 0;
 }
 
+static int set_user(struct lab_snmp_options *options, const char *value, struct lab_error *err)
+{
+    if (options->user_count == LAB_USERS_MAX)
+        return lab_fail(err, "at most %d of them", LAB_USERS_MAX);
+    options->users[options->user_count++] = value;
+    return 0;
+}
+
 static int set_community(struct lab_snmp_options *options, const char *value, struct lab_error *err)
 {
     (void)err;
@@ -153,6 +161,8 @@ static const struct option options_table[] = {
     {"map", "FILE", "lines of PREFIX NAME: those devices answer from that recording", set_map},
     {"community", "TEXT", "the only one for --recording, --synthetic and --map (default: any)",
      set_community},
+    {"user", "NAME:SHA:PASS:AES:PASS",
+     "of version 3; without the last two or four, at a lower level. May be repeated", set_user},
     {"rate", "OID=N", "numbers at and below move by N a second; may be repeated", set_rate},
     {"uptime", NULL, "sysUpTime, hrSystemUptime and snmpEngineTime advance", set_uptime},
     {"spread", "DURATION", "devices have been up by up to so much longer than --rate began",
@@ -185,7 +195,7 @@ void lab_snmp_options_help(FILE *out)
 
         snprintf(left, sizeof(left), "--%s %s", options_table[i].name,
                  options_table[i].value ? options_table[i].value : "");
-        fprintf(out, "  %-24s %s\n", left, options_table[i].help);
+        fprintf(out, "  %-31s %s\n", left, options_table[i].help);
     }
     fprintf(out, "\nFaults: PREFIX|all FAULT [VALUE] [--share P%%] [--after DURATION] "
                  "[--for DURATION]\n");

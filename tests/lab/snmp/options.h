@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { LAB_MOVES_MAX = 256, LAB_FAULT_OPTIONS_MAX = 256 };
+enum { LAB_MOVES_MAX = 256, LAB_FAULT_OPTIONS_MAX = 256, LAB_USERS_MAX = 64 };
 
 /* --rate OID=N: holds for all recordings, those that are loaded later included. */
 struct lab_move {
@@ -27,6 +27,8 @@ struct lab_snmp_options {
     const char *synthetic;
     const char *faults[LAB_FAULT_OPTIONS_MAX];
     size_t fault_count;
+    const char *users[LAB_USERS_MAX];
+    size_t user_count;
     const char *control;
     bool dies_with_parent;
 };

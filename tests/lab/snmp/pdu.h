@@ -20,6 +20,7 @@ enum lab_error_status {
     LAB_NO_SUCH_NAME = 2,
     LAB_READ_ONLY = 4,
     LAB_GEN_ERR = 5,
+    LAB_AUTHORIZATION = 16,
     LAB_NOT_WRITABLE = 17,
 };
 

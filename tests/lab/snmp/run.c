@@ -76,6 +76,13 @@ static int load(struct responder *responder, struct lab_error *err)
         error = lab_server_set_default(responder->server, name);
     if (error == 0 && options->map)
         error = lab_files_map(responder->server, options->map, err);
+    for (size_t i = 0; error == 0 && i < options->user_count; i++) {
+        struct lab_error why;
+
+        error = lab_server_add_user(responder->server, options->users[i], &why);
+        if (error < 0)
+            lab_fail(err, "--user: %.200s", why.text);
+    }
     for (size_t i = 0; error == 0 && i < options->fault_count; i++) {
         struct lab_error why;
 

@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes that version 3 puts around a PDU, at most, but for the context's name. */
+enum { LAB_V3_AROUND = 2 * LAB_ENGINE_MAX + LAB_USERNAME_MAX + 160 };
+
 struct lab_server {
     struct lab_server_config config;
     struct lab_recording **recordings; /* by name */
     size_t recording_count;
     struct lab_recording *otherwise;
     struct lab_faults *faults;
+    struct lab_usm *usm; /* NULL without users */
     struct lab_counts counts;
     uint64_t dice;
     struct lab_pdu pdu;
@@ -40,6 +44,15 @@ struct lab_server *lab_server_new(const struct lab_server_config *config)
     return server;
 }
 
+int lab_server_add_user(struct lab_server *server, const char *text, struct lab_error *err)
+{
+    if (!server->usm)
+        server->usm = lab_usm_new();
+    if (!server->usm)
+        return lab_fail(err, "OpenSSL does not do what version 3 needs");
+    return lab_usm_add_user(server->usm, text, err);
+}
+
 void lab_server_free(struct lab_server *server)
 {
     if (!server)
@@ -48,6 +61,7 @@ void lab_server_free(struct lab_server *server)
         lab_recording_free(server->recordings[i]);
     free(server->recordings);
     lab_faults_free(server->faults);
+    lab_usm_free(server->usm);
     free(server);
 }
 
@@ -213,14 +227,17 @@ struct visit {
     int64_t now_ns;
     struct lab_faulty found;
     struct lab_writer *out;
+    size_t most; /* bytes that the manager can take */
 };
 
 static size_t most_bytes(const struct visit *visit)
 {
-    size_t most = count_of(&visit->found, LAB_FAULT_BYTES);
+    size_t limit = count_of(&visit->found, LAB_FAULT_BYTES);
+    size_t most = visit->server->config.most_bytes;
 
-    return most && most < visit->server->config.most_bytes ? most
-                                                           : visit->server->config.most_bytes;
+    if (limit && limit < most)
+        most = limit;
+    return visit->most < most ? visit->most : most;
 }
 
 /* Answers the PDU in the server's hands from that recording. */
@@ -275,6 +292,112 @@ static int answer_community(struct visit *visit, struct lab_bytes message, enum 
     return 0;
 }
 
+/* Enterprise 32473 is for examples (RFC 5612); then the address, as RFC 3411 has it. */
+static void find_engine(const struct visit *visit, struct lab_engine *engine)
+{
+    static const uint8_t enterprise[] = {0x80, 0x00, 0x7e, 0xd9};
+    const struct lab_fault *other = visit->found.by[LAB_FAULT_ENGINE];
+    const struct lab_fault *clock = visit->found.by[LAB_FAULT_CLOCK];
+    struct lab_age age = find_age(visit->server, visit->to, &visit->found, visit->now_ns);
+    size_t skip = lab_addr_is_v4(visit->to) ? 12 : 0;
+
+    *engine = (struct lab_engine){
+        .boots = 1 + visit->found.reboots,
+        .time = (uint32_t)((age.ns + (clock ? (int64_t)clock->number : 0)) / 1000000000),
+    };
+    if (other) {
+        engine->length = other->length;
+        memcpy(engine->id, other->bytes, other->length);
+        return;
+    }
+    memcpy(engine->id, enterprise, sizeof(enterprise));
+    engine->id[4] = skip ? 1 : 2;
+    memcpy(engine->id + 5, visit->to->b + skip, 16 - skip);
+    engine->length = 5 + 16 - skip;
+}
+
+static int send_report(struct visit *visit, const struct lab_v3 *message,
+                       const struct lab_engine *engine, enum lab_report report, int32_t id)
+{
+    struct lab_bytes no_context = {NULL, 0};
+    uint64_t count = ++visit->server->counts.reports[report];
+
+    if (!(message->flags & LAB_FLAG_REPORTABLE))
+        return -EPERM;
+    lab_answer_report(id, lab_report_name(report), count, visit->out);
+    lab_usm_seal(visit->server->usm, message, engine, lab_report_level(report, message->flags),
+                 no_context, visit->out);
+    return 0;
+}
+
+/* By context, by address, or the default; the only one is the default, too. */
+static const struct lab_recording *choose_context(const struct visit *visit,
+                                                  struct lab_bytes context)
+{
+    const struct lab_server *server = visit->server;
+    const struct lab_fault *mapped = visit->found.by[LAB_FAULT_RECORDING];
+
+    if (context.length)
+        return find_recording(server, (const char *)context.at, context.length);
+    if (mapped)
+        return find_recording(server, (const char *)mapped->bytes, mapped->length);
+    if (server->otherwise || server->recording_count != 1)
+        return server->otherwise;
+    return server->recordings[0];
+}
+
+/* The request is authentic: answers what is in it. */
+static int answer_scoped(struct visit *visit, const struct lab_v3 *message,
+                         const struct lab_engine *engine, struct lab_bytes scoped)
+{
+    struct lab_server *server = visit->server;
+    unsigned level = message->flags & (LAB_FLAG_AUTH | LAB_FLAG_PRIV);
+    const struct lab_recording *recording;
+    struct lab_bytes inside;
+    struct lab_bytes for_engine;
+    struct lab_bytes context;
+    int error = 0;
+
+    if (lab_ber_take_tag(&scoped, LAB_TAG_SEQUENCE, &inside) < 0 ||
+        lab_ber_take_tag(&inside, LAB_TAG_OCTETS, &for_engine) < 0 ||
+        lab_ber_take_tag(&inside, LAB_TAG_OCTETS, &context) < 0 ||
+        context.length > LAB_COMMUNITY_MAX || lab_pdu_parse(inside, &server->pdu) < 0)
+        return -EBADMSG;
+    count_request(&server->counts, server->pdu.type);
+    if (for_engine.length != engine->length ||
+        memcmp(for_engine.at, engine->id, engine->length) != 0)
+        return send_report(visit, message, engine, LAB_REPORT_HANDLER, server->pdu.id);
+    recording = choose_context(visit, context);
+    if (!recording)
+        return send_report(visit, message, engine, LAB_REPORT_CONTEXT, server->pdu.id);
+    if (lab_usm_level(server->usm, message) & ~level) {
+        server->counts.errors++;
+        lab_answer_refuse(&server->pdu, LAB_AUTHORIZATION, visit->out);
+    } else {
+        error = answer_pdu(visit, LAB_V3, recording, context.length + LAB_V3_AROUND);
+    }
+    if (error == 0)
+        lab_usm_seal(server->usm, message, engine, level, context, visit->out);
+    return error;
+}
+
+static int answer_v3(struct visit *visit, struct lab_bytes whole, struct lab_bytes inside)
+{
+    struct lab_engine engine;
+    struct lab_bytes scoped;
+    enum lab_report report;
+    struct lab_v3 message;
+
+    if (!visit->server->usm || lab_v3_parse(whole, inside, &message) < 0)
+        return -EBADMSG;
+    find_engine(visit, &engine);
+    visit->most = (size_t)message.most;
+    report = lab_usm_open(visit->server->usm, &message, &engine, &scoped);
+    if (report != LAB_REPORT_NONE)
+        return send_report(visit, &message, &engine, report, 0);
+    return answer_scoped(visit, &message, &engine, scoped);
+}
+
 static bool is_dropped(struct lab_server *server, const struct lab_faulty *found)
 {
     uint64_t bits;
@@ -310,7 +433,8 @@ void lab_server_answer(struct lab_server *server, const uint8_t *request, size_t
                        const struct lab_addr *to, int64_t now_ns, struct lab_writer *out,
                        struct lab_fate *fate)
 {
-    struct visit visit = {.server = server, .to = to, .now_ns = now_ns, .out = out};
+    struct visit visit = {
+        .server = server, .to = to, .now_ns = now_ns, .out = out, .most = SIZE_MAX};
     struct lab_bytes message = {request, length};
     enum lab_version version;
     int error = lab_message_open(&message, &version);
@@ -323,7 +447,8 @@ void lab_server_answer(struct lab_server *server, const uint8_t *request, size_t
             server->counts.silent++;
             return;
         }
-        error = version == LAB_V3 ? -EBADMSG : answer_community(&visit, message, version);
+        error = version == LAB_V3 ? answer_v3(&visit, (struct lab_bytes){request, length}, message)
+                                  : answer_community(&visit, message, version);
     }
     server->counts.bad += error == -EBADMSG;
     if (error < 0 || out->is_full)

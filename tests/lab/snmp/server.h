@@ -8,6 +8,7 @@
 #include "addr.h"
 #include "answer.h"
 #include "faults.h"
+#include "usm.h"
 
 enum { LAB_DATAGRAM_MAX = 65507, LAB_HEADROOM = 1024 };
 
@@ -30,6 +31,7 @@ struct lab_counts {
     uint64_t unknown; /* communities that nobody has */
     uint64_t silent;  /* requests that a fault left without an answer */
     uint64_t unsent;  /* answers that the kernel did not take */
+    uint64_t reports[LAB_REPORTS];
 };
 
 /* What is to become of the answer. */
@@ -45,6 +47,9 @@ struct lab_server;
 /* The texts in the configuration stay the caller's and must live on. */
 struct lab_server *lab_server_new(const struct lab_server_config *config);
 void lab_server_free(struct lab_server *server);
+
+/* A user of version 3, which is not spoken without one. */
+int lab_server_add_user(struct lab_server *server, const char *text, struct lab_error *err);
 
 /* Takes the recording; one of the same name goes. */
 void lab_server_take_recording(struct lab_server *server, struct lab_recording *recording);

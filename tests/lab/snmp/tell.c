@@ -27,12 +27,26 @@ void lab_tell_counts(struct lab_server *server, FILE *out)
         const char *name;
         uint64_t value;
     } rows[] = {
-        {"requests", counts->requests}, {"answers", counts->answers},
-        {"varbinds", counts->varbinds}, {"get", counts->gets},
-        {"getnext", counts->nexts},     {"getbulk", counts->bulks},
-        {"set", counts->sets},          {"errors", counts->errors},
-        {"bad", counts->bad},           {"unknown", counts->unknown},
-        {"silent", counts->silent},     {"unsent", counts->unsent},
+        {"requests", counts->requests},
+        {"answers", counts->answers},
+        {"varbinds", counts->varbinds},
+        {"get", counts->gets},
+        {"getnext", counts->nexts},
+        {"getbulk", counts->bulks},
+        {"set", counts->sets},
+        {"errors", counts->errors},
+        {"bad", counts->bad},
+        {"unknown", counts->unknown},
+        {"silent", counts->silent},
+        {"unsent", counts->unsent},
+        {"unsupported_level", counts->reports[LAB_REPORT_LEVEL]},
+        {"not_in_time_window", counts->reports[LAB_REPORT_TIME]},
+        {"unknown_user", counts->reports[LAB_REPORT_USER]},
+        {"unknown_engine", counts->reports[LAB_REPORT_ENGINE]},
+        {"wrong_digest", counts->reports[LAB_REPORT_DIGEST]},
+        {"decryption_error", counts->reports[LAB_REPORT_DECRYPTION]},
+        {"unknown_context", counts->reports[LAB_REPORT_CONTEXT]},
+        {"unknown_handler", counts->reports[LAB_REPORT_HANDLER]},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
