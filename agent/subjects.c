@@ -116,19 +116,20 @@ void phu_subject_serve(const struct phu_config *config, const struct phu_invento
     if (!record->is_device || !config->checks[record->kind].collector->row_kind_count)
         return;
     device = &inventory->devices[record->owner];
-    make_room(room, device->served_count);
+    make_room(room, 2 * (size_t)device->served_count);
     for (uint32_t i = 0; i < device->served_count; i++) {
         const struct phu_endpoint *endpoint =
             &inventory->endpoints[inventory->served[device->served + i]];
+        const char *id = phu_inventory_text(inventory, endpoint->id);
+        const char *ifname = phu_inventory_text(inventory, endpoint->ifname);
+        const char *index = phu_inventory_text(inventory, endpoint->index);
 
-        room->items[i] = (struct phu_served){
-            .endpoint = phu_inventory_text(inventory, endpoint->id),
-            .ifname = phu_inventory_text(inventory, endpoint->ifname),
-            .index = phu_inventory_text(inventory, endpoint->index),
-        };
+        if (ifname[0] || !index[0])
+            room->items[spec->served_count++] = (struct phu_served){id, ifname, ""};
+        if (index[0])
+            room->items[spec->served_count++] = (struct phu_served){id, "", index};
     }
     spec->served = room->items;
-    spec->served_count = device->served_count;
 }
 
 void phu_served_room_fini(struct phu_served_room *room)

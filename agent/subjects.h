@@ -19,8 +19,8 @@ struct phu_served_room {
     struct phu_served *items;
     size_t size;
 };
-/* Sets served and served_count of the spec; nothing for checks of endpoints, and for collectors
- * that have no rows. */
+/* Sets served and served_count of the spec: one entry for each row that is named, nothing for
+ * checks of endpoints, and for collectors that have no rows. */
 void phu_subject_serve(const struct phu_config *config, const struct phu_inventory *inventory,
                        uint32_t check, struct phu_served_room *room, struct phu_check_spec *spec);
 void phu_served_room_fini(struct phu_served_room *room);

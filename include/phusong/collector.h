@@ -23,8 +23,8 @@ struct phu_sink;
 struct phu_stats;
 struct phu_trace;
 
-/* What of a device serves an endpoint, as endpoints.csv says. The collector finds the row and names
- * the endpoint in phu_row. */
+/* What of a device serves an endpoint, as endpoints.csv says: one entry for each row that it names.
+ * The collector finds the row and names the endpoint in phu_row. */
 struct phu_served {
     const char *endpoint; /* id */
     const char *ifname;   /* name of an interface; "" if not given */
