@@ -12,6 +12,7 @@ enum phu_exit {
 };
 
 int phu_cmd_agent(int argc, char **argv);
+int phu_cmd_bindings(int argc, char **argv);
 int phu_cmd_catalog(int argc, char **argv);
 int phu_cmd_check_config(int argc, char **argv);
 int phu_cmd_config(int argc, char **argv);

@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {"config", phu_cmd_config, "print the default configuration, or its reference"},
     {"spool", phu_cmd_spool, "look into the spool, check it, send points again"},
     {"probe", phu_cmd_probe, "measure targets once, by hand"},
+    {"bindings", phu_cmd_bindings, "report what of the devices serves which endpoint"},
     {"catalog", phu_cmd_catalog, "list every measurement and field that an agent sends"},
     {"version", run_version, "print the version"},
 };

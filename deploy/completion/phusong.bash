@@ -12,7 +12,7 @@ _phusong() {
     local command=${COMP_WORDS[1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent catalog check-config config probe spool version --help --version"
+        words="agent bindings catalog check-config config probe spool version --help --version"
     elif [[ $command != probe && $previous == -c ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
@@ -22,7 +22,7 @@ _phusong() {
         --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         esac
         case $command in
-        agent|check-config|catalog) words=$(_phusong_options "$command") ;;
+        agent|bindings|check-config|catalog) words=$(_phusong_options "$command") ;;
         config) words="default reference --help" ;;
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
                else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")
