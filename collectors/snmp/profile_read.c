@@ -547,7 +547,10 @@ static int choose(const struct row *row, const struct phu_profile_column *column
     unsigned at = (unsigned)column->chooser;
 
     for (size_t i = 0; i < column->choice_count; i++) {
-        if (is_one_of(row, at, &plan->choices[i], 1))
+        const struct phu_profile_pattern *pattern = &plan->choices[i];
+
+        /* '*' stands for older firmware that lacks the chooser, too. */
+        if ((pattern->is_prefix && !pattern->length) || is_one_of(row, at, pattern, 1))
             return column->choices[i].metric;
     }
     return -1;

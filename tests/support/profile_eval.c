@@ -431,6 +431,9 @@ static size_t collect(const struct phu_profile_table *table, struct row **rows)
         const struct phu_oid *oid = &table->columns[i].oid;
         const struct record *record = seek(oid->part, oid->length);
 
+        while (record < records + record_count && record->length <= oid->length &&
+               compare_oids(record->oid, record->length, oid->part, oid->length) == 0)
+            record++; /* an object that a device wrongly has at the column itself */
         for (; oid->length && is_below(record, oid); record++) {
             const uint32_t *index = record->oid + oid->length;
             size_t length = record->length - oid->length;
