@@ -389,14 +389,13 @@ int phu_snmp_metric_find(const char *name)
     return -1;
 }
 
-/* Does `metric` count a word of the family? Then the word, else NULL. */
+/* Does `metric` stand for a word of the family? Then the word, else NULL. */
 static const char *word_of(const char *family, const struct phu_metric *metric)
 {
     const char *rest = within(family, metric);
     size_t length = rest ? strlen(rest) : 0;
 
-    if (!length || metric->kind != PHU_METRIC_COUNT || strncmp(metric->name, rest, length) != 0 ||
-        metric->name[length] != '_')
+    if (!length || strncmp(metric->name, rest, length) != 0 || metric->name[length] != '_')
         return NULL;
     return metric->name + length + 1;
 }
@@ -415,7 +414,7 @@ int phu_snmp_metric_word(const char *family, const char *word)
 bool phu_snmp_metric_is_family(const char *name)
 {
     for (int i = PHU_SNMP_BUILT_IN; i < PHU_SNMP_METRICS; i++) {
-        if (word_of(name, &phu_snmp_metrics[i]))
+        if (phu_snmp_metrics[i].kind == PHU_METRIC_COUNT && word_of(name, &phu_snmp_metrics[i]))
             return true;
     }
     return false;

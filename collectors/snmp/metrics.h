@@ -43,7 +43,8 @@ extern const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS];
 
 /* "optics.onu_rx_dbm": an index into the table, or -1 when profiles may not feed it. */
 int phu_snmp_metric_find(const char *name);
-/* The count that stands for `word` of the family "optics.state"; -1: no such family or word. */
+/* The metric that stands for `word` of a family: optics.state_los of "optics.state", and of what
+ * rows are counted in, pon.onus_los of "pon.onus". -1: no such family or word. */
 int phu_snmp_metric_word(const char *family, const char *word);
 /* Is it a family of counts? */
 bool phu_snmp_metric_is_family(const char *name);
