@@ -344,7 +344,7 @@ static void take_words(struct compile *compile, const struct phu_profile_column_
         if (!column->family || !entry->value[0])
             continue;
         words[i].metric = phu_snmp_metric_word(column->family, entry->value);
-        if (words[i].metric < 0)
+        if (words[i].metric < 0 || !counts_polls(words[i].metric))
             unknown_word(compile, option, column->family, entry->value);
     }
     column->words = words;
@@ -696,10 +696,7 @@ static void compile_column(struct compile *compile, const struct phu_profile_col
 static void check_counted(struct compile *compile, const char *option,
                           const struct phu_profile_column_conf *column, const char *family)
 {
-    char name[160];
-
-    snprintf(name, sizeof name, "%.80s_total", family);
-    if (!strchr(family, '.') || phu_snmp_metric_find(name) < 0) {
+    if (!strchr(family, '.') || phu_snmp_metric_word(family, "total") < 0) {
         wrong(compile, option, "\"%.80s\" cannot count words; write a family such as pon.onus",
               family);
         return;
@@ -707,8 +704,7 @@ static void check_counted(struct compile *compile, const char *option,
     for (size_t i = 0; i < column->words.count; i++) {
         const char *word = column->words.items[i].value;
 
-        snprintf(name, sizeof name, "%.80s_%.60s", family, word);
-        if (word[0] && phu_snmp_metric_find(name) < 0)
+        if (word[0] && phu_snmp_metric_word(family, word) < 0)
             unknown_word(compile, option, family, word);
     }
 }
@@ -727,6 +723,11 @@ static void take_sum(struct compile *compile, const struct phu_profile_sum_conf 
     if (column < 0)
         return;
     sum->column = (unsigned)column;
+    if (!columns[column].metric[0] && !columns[column].metric_by.column[0]) {
+        wrong(compile, place, "column \"%s\" has no \"metric\"; only what is measured adds up",
+              conf->column);
+        return;
+    }
     if (columns[column].words.count) {
         sum->family = phu_profile_take_text(compile->memory, conf->to);
         check_counted(compile, to, &columns[column], conf->to);

@@ -343,15 +343,16 @@ static void add_to(struct sum **sums, const char *row, int metric, double value)
     sum->max = value > sum->max ? value : sum->max;
 }
 
-static void add_word(struct sum **sums, const char *row, const char *family, const char *word)
+static void add_word(struct sum **sums, const char *row, const char *family,
+                     const struct phu_read *read)
 {
-    char name[160];
+    int metric = read->status == PHU_READ_WORD ? phu_snmp_metric_word(family, read->word) : -1;
 
-    snprintf(name, sizeof name, "%s_total", family);
-    add_to(sums, row, phu_snmp_metric_find(name), 1);
-    snprintf(name, sizeof name, "%s_%s", family, word ? word : "unknown");
-    if (word && phu_snmp_metric_find(name) >= 0)
-        add_to(sums, row, phu_snmp_metric_find(name), 1);
+    if (read->status == PHU_READ_ABSENT)
+        return;
+    add_to(sums, row, phu_snmp_metric_word(family, "total"), 1);
+    if (metric >= 0)
+        add_to(sums, row, metric, 1);
 }
 
 static void roll_up(const struct phu_profile_table *table, const struct phu_row_source *source,
@@ -366,9 +367,8 @@ static void roll_up(const struct phu_profile_table *table, const struct phu_row_
         const struct phu_read *read = &reads[sum->column];
 
         if (sum->family)
-            add_word(sums, row, sum->family, read->word);
-        else if (read->status == PHU_READ_VALUE ||
-                 (read->status == PHU_READ_HELP && !isnan(read->value)))
+            add_word(sums, row, sum->family, read);
+        else if (read->status == PHU_READ_VALUE)
             add_to(sums, row, sum->metric, read->value);
     }
 }
