@@ -185,7 +185,7 @@ static int open_basics(struct agent *agent)
 static int open_collectors(struct agent *agent)
 {
     const struct phu_config *config = agent->first->config;
-    const struct phu_collector_env env = {
+    struct phu_collector_env env = {
         .sched = agent->sched,
         .sink = phu_monitor_sink(agent->monitor),
         .resolver = agent->resolver,
@@ -202,8 +202,11 @@ static int open_collectors(struct agent *agent)
     if (!agent->roster.collectors)
         abort();
     for (size_t i = 0; phu_collectors[i]; i++) {
-        int error = phu_collectors[i]->open(&env, config->collector_options[i],
-                                            &agent->roster.collectors[i]);
+        int error;
+
+        env.files = config->files[i];
+        error = phu_collectors[i]->open(&env, config->collector_options[i],
+                                        &agent->roster.collectors[i]);
 
         if (error) {
             phu_log_error("agent", "a collector cannot be opened", "collector=%s err=\"%s\"",
@@ -256,6 +259,14 @@ static struct phu_mono boot_moment(const struct agent *agent)
 
 /* -- Reload ---------------------------------------------------------------------------------- */
 
+static void take_files(struct agent *agent, const struct phu_config *config)
+{
+    for (size_t i = 0; phu_collectors[i]; i++) {
+        if (config->files[i])
+            phu_collectors[i]->take_options_files(agent->roster.collectors[i], config->files[i]);
+    }
+}
+
 static void swap_in(struct agent *agent, struct phu_config *config, struct phu_inventory *inventory,
                     const struct phu_inventory_diff *diff)
 {
@@ -267,6 +278,7 @@ static void swap_in(struct agent *agent, struct phu_config *config, struct phu_i
     apply_log(&config->log);
     if (apply_dns(agent, config))
         phu_log_error("agent", "the name servers stay the old ones", "%s", "");
+    take_files(agent, config);
     phu_roster_apply(&agent->roster, agent->current, inventory, diff);
     phu_inventory_free(inventory_before);
     open_outlets(agent); /* says what does not run */

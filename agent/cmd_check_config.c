@@ -5,6 +5,7 @@
 #include "config.h"
 #include "core/inventory.h"
 #include "parts.h"
+#include "reload.h"
 
 #include "phusong/collector.h"
 #include "phusong/err.h"
@@ -94,9 +95,7 @@ static int check(const char *file)
     int result;
 
     phu_diags_init(&diags);
-    result = phu_config_load(&phu_parts, file, &diags, &config);
-    if (result == 0)
-        result = phu_config_load_inventory(config, &diags, &inventory);
+    result = phu_reload_read(file, &diags, &config, &inventory);
     if (result == 0) {
         print_summary(file, config, inventory);
     } else {

@@ -200,8 +200,10 @@ int phu_config_load(const struct phu_config_parts *parts, const char *file, stru
     *out = NULL;
     config->shape = phu_config_shape_new(parts);
     config->shape->memory = phu_mem_alloc(1, config->shape->root.size);
-    result = phu_conf_load(&config->shape->root, file, diags, config->shape->memory);
+    result = phu_conf_load_source(&config->shape->root, file, diags, config->shape->memory,
+                                  &config->source);
     if (result < 0) {
+        phu_conf_source_free(config->source);
         phu_config_shape_free(config->shape);
         free(config);
         return result;
@@ -210,6 +212,15 @@ int phu_config_load(const struct phu_config_parts *parts, const char *file, stru
     stamp_credentials(config);
     *out = config;
     return 0;
+}
+
+static void free_files(struct phu_config *config)
+{
+    for (size_t i = 0; config->files && i < config->collector_count; i++) {
+        if (config->files[i])
+            config->shape->parts.collectors[i]->free_options_files(config->files[i]);
+    }
+    free(config->files);
 }
 
 void phu_config_free(struct phu_config *config)
@@ -222,6 +233,8 @@ void phu_config_free(struct phu_config *config)
                           config->own_options[i]);
         free(config->own_options[i]);
     }
+    free_files(config);
+    phu_conf_source_free(config->source);
     phu_conf_free(&config->shape->root, config->shape->memory);
     phu_config_shape_free(config->shape);
     free(config->own_options);
@@ -268,24 +281,85 @@ const struct phu_credential *phu_config_find_credential(const struct phu_config 
     return index < config->credential_count ? &config->credentials[index] : NULL;
 }
 
+/* -- What options point at -------------------------------------------------------------------- */
+
+/* NULL, or why the files that have been read do not know the argument. */
+static const char *check_in_files(const struct phu_config *config,
+                                  const struct phu_config_check *check, const char *argument,
+                                  char *why, size_t size)
+{
+    const void *files = config->files ? config->files[check->collector_index] : NULL;
+
+    return files ? check->collector->check_argument_files(files, argument, why, size) : NULL;
+}
+
+static size_t check_arguments(const struct phu_config *config, struct phu_diags *diags)
+{
+    size_t mistakes = 0, written = root_of(config)->checks.count;
+
+    for (size_t i = 0; i < written; i++) {
+        char place[64], buffer[256];
+        const char *why = check_in_files(config, &config->checks[i], config->checks[i].argument,
+                                         buffer, sizeof buffer);
+
+        if (!why)
+            continue;
+        snprintf(place, sizeof place, "checks[%zu].argument", i);
+        phu_conf_source_mistake(config->source, diags, place, "argument \"%.80s\": %s",
+                                config->checks[i].argument, why);
+        mistakes++;
+    }
+    return mistakes;
+}
+
+int phu_config_read_files(struct phu_config *config, struct phu_diags *diags)
+{
+    int result = 0;
+
+    config->files = phu_mem_alloc(config->collector_count, sizeof *config->files);
+    for (size_t i = 0; i < config->collector_count; i++) {
+        const struct phu_collector *collector = config->shape->parts.collectors[i];
+
+        if (collector->check_options_files &&
+            collector->check_options_files(config->collector_options[i], diags, &config->files[i]) <
+                0)
+            result = -EINVAL;
+    }
+    if (check_arguments(config, diags))
+        result = -EINVAL;
+    phu_conf_source_free(config->source);
+    config->source = NULL;
+    return result;
+}
+
 /* -- Inventory -------------------------------------------------------------------------------- */
+
+/* What the inventory asks is answered from. */
+struct vocabulary {
+    const struct phu_config *config;
+    char why[256];
+};
 
 static const char *check_argument(void *arg, size_t kind, const char *argument)
 {
-    const struct phu_config *config = arg;
-    const struct phu_config_check *check = &config->checks[kind];
+    struct vocabulary *own = arg;
+    const struct phu_config_check *check = &own->config->checks[kind];
     const char *text = argument[0] ? argument : check->argument;
+    const char *why;
 
-    if (check->collector->check_argument)
-        return check->collector->check_argument(text);
-    return text[0] ? "this check takes nothing behind a colon" : NULL;
+    if (!check->collector->check_argument)
+        return text[0] ? "this check takes nothing behind a colon" : NULL;
+    why = check->collector->check_argument(text);
+    if (!why)
+        why = check_in_files(own->config, check, text, own->why, sizeof own->why);
+    return why;
 }
 
 static const char *check_interval(void *arg, size_t kind, uint32_t interval_ms)
 {
-    const struct phu_config *config = arg;
+    const struct vocabulary *own = arg;
 
-    return interval_ms * PHU_NS_PER_MS < config->checks[kind].timeout_ns
+    return interval_ms * PHU_NS_PER_MS < own->config->checks[kind].timeout_ns
                ? "the interval is shorter than the check's timeout; lower that in the configuration"
                : NULL;
 }
@@ -301,11 +375,12 @@ int phu_config_load_inventory(const struct phu_config *config, struct phu_diags 
     const char **checks = name_list(config->check_count);
     const char **profiles = name_list(config->quality_count);
     const char **credentials = name_list(config->credential_count);
+    struct vocabulary own = {.config = config};
     struct phu_inventory_vocabulary vocabulary = {
         .checks = checks,
         .check_argument = check_argument,
         .check_interval = check_interval,
-        .arg = (void *)config,
+        .arg = &own,
         .profiles = profiles,
         .profile_of_devices = (uint16_t)find_technology(config, "device"),
         .credentials = credentials,

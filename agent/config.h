@@ -94,10 +94,12 @@ struct phu_config {
     size_t credential_count;
     const void **collector_options; /* by index in parts->collectors; NULL where it has none */
     size_t collector_count;
+    void **files;      /* by collector: what its options point at, once read; NULL where nothing */
     const void *spool; /* struct phu_spool_conf */
     struct phu_config_exporter *exporters;
     size_t exporter_count;
     struct phu_config_shape *shape;  /* private, and what follows */
+    struct phu_conf_source *source;  /* until the files have been read */
     void **own_options;              /* by collector: defaults of a check without an entry */
     struct phu_config_stamp *stamps; /* by credential */
 };
@@ -113,6 +115,11 @@ int phu_config_find_check(const struct phu_config *config, const char *name);
 int phu_config_find_quality(const struct phu_config *config, const char *name);
 const struct phu_credential *phu_config_find_credential(const struct phu_config *config,
                                                         const char *name);
+
+/* Reads what the collectors' options point at, and checks the arguments in `checks` against it.
+ * Adds mistakes to `diags`; -EINVAL when there was one. Before the inventory, whose arguments are
+ * checked against it, too. */
+int phu_config_read_files(struct phu_config *config, struct phu_diags *diags);
 
 /* The inventory that config->agent.inventory names, checked against this configuration. */
 int phu_config_load_inventory(const struct phu_config *config, struct phu_diags *diags,

@@ -37,12 +37,16 @@ void phu_reload_init(struct phu_reload *reload)
 int phu_reload_read(const char *file, struct phu_diags *diags, struct phu_config **config,
                     struct phu_inventory **inventory)
 {
-    int error = phu_config_load(&phu_parts, file, diags, config);
+    int error = phu_config_load(&phu_parts, file, diags, config), other;
 
     if (error)
         return error;
-    error = phu_config_load_inventory(*config, diags, inventory);
+    error = phu_config_read_files(*config, diags);
+    other = phu_config_load_inventory(*config, diags, inventory);
+    error = error ? error : other;
     if (error) {
+        phu_inventory_free(*inventory);
+        *inventory = NULL;
         phu_config_free(*config);
         *config = NULL;
     }

@@ -170,6 +170,9 @@ void phu_profiles_free(struct phu_profiles *profiles);
  * thread. */
 struct phu_profiles *phu_profiles_share(struct phu_profiles *profiles);
 
+/* Were both read from the same files, as far as their names, sizes and times tell? */
+bool phu_profiles_are_same(const struct phu_profiles *a, const struct phu_profiles *b);
+
 size_t phu_profiles_count(const struct phu_profiles *profiles);
 const struct phu_profile *phu_profiles_at(const struct phu_profiles *profiles, size_t index);
 const struct phu_profile *phu_profiles_find(const struct phu_profiles *profiles, const char *name);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { FILES_MAX = 1000 };
 
@@ -71,10 +72,31 @@ static void finish_draft(struct load *load, struct draft *draft, int result)
     draft->own_tables = draft->entry.profile.table_count;
 }
 
+/* FNV-1a */
+static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static void stamp(struct phu_profiles *set, const char *file)
+{
+    struct stat info;
+
+    set->stamp = mix(set->stamp, file, strlen(file));
+    if (stat(file, &info) != 0)
+        return; /* reading it says why */
+    set->stamp = mix(set->stamp, &info.st_ino, sizeof info.st_ino);
+    set->stamp = mix(set->stamp, &info.st_size, sizeof info.st_size);
+    set->stamp = mix(set->stamp, &info.st_mtim, sizeof info.st_mtim);
+}
+
 static void read_file(struct load *load, const char *file, size_t folder)
 {
     struct draft *draft = add_draft(load, file, folder);
 
+    stamp(load->set, file);
     finish_draft(load, draft,
                  phu_conf_load_source(&phu_profile_options, file, load->diags, &draft->conf,
                                       &draft->source));
@@ -317,6 +339,7 @@ static void begin(struct load *load, struct phu_diags *diags)
 {
     *load = (struct load){.diags = diags, .set = phu_mem_alloc(1, sizeof *load->set)};
     load->set->users = 1;
+    load->set->stamp = UINT64_C(0xcbf29ce484222325);
 }
 
 static int end(struct load *load, struct phu_profiles **out)

@@ -134,6 +134,11 @@ void phu_profiles_free(struct phu_profiles *profiles)
     free(profiles);
 }
 
+bool phu_profiles_are_same(const struct phu_profiles *a, const struct phu_profiles *b)
+{
+    return a->stamp == b->stamp;
+}
+
 size_t phu_profiles_count(const struct phu_profiles *profiles)
 {
     return profiles->count;

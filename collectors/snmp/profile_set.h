@@ -48,6 +48,7 @@ struct phu_profile_memory {
 struct phu_profiles {
     struct phu_profile_entry *entries; /* by name */
     size_t count, users;
+    uint64_t stamp; /* of its files: names, sizes, times */
     struct phu_profile_memory memory;
 };
 

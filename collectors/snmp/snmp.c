@@ -8,6 +8,7 @@
 #include "snmp.h"
 
 #include "place.h"
+#include "profiles.h"
 #include "session.h"
 #include "usm.h"
 
@@ -43,6 +44,12 @@ static const struct phu_option options[] = {
      .max = "256MiB",
      .meaning = "of the socket of each address family; beyond net.core.rmem_max only with "
                 "CAP_NET_ADMIN"},
+    {.name = "profiles",
+     .type = PHU_OPTION_PATH,
+     .offset = offsetof(struct phu_snmp_options, profiles),
+     .fallback = "/etc/phusong/profiles",
+     .meaning = "folder of your own profiles (*.yaml), each in place of the one of its name that "
+                "comes with phusong, or beside those; need not exist"},
 };
 const struct phu_option_table phu_snmp_options = PHU_OPTION_TABLE(options, struct phu_snmp_options);
 
@@ -116,6 +123,7 @@ static void snmp_close(void *arg)
     phu_snmp_work_free_spare(self);
     phu_session_shell_free(self->shell);
     phu_usm_free(self->usm);
+    phu_snmp_profiles_close(self);
     free(self);
 }
 
@@ -130,12 +138,15 @@ static int snmp_open(const struct phu_collector_env *env, const void *conf, void
     self->options = conf;
     self->last_waiting = &self->first_waiting;
     phu_timer_init(&self->free_place, phu_snmp_begin_waiting);
-    error = phu_usm_new(&self->usm);
+    error = phu_snmp_profiles_open(self, env);
+    if (!error)
+        error = phu_usm_new(&self->usm);
     if (!error)
         error = phu_session_shell_new(env->sched, self->options->receive_buffer, &self->udp,
                                       &self->shell);
     if (error) {
         phu_usm_free(self->usm);
+        phu_snmp_profiles_close(self);
         free(self);
         return error;
     }
@@ -164,7 +175,12 @@ static void snmp_poll(void *self, void *check)
 
 static const char *snmp_check_argument(const char *argument)
 {
-    return argument[0] ? "snmp takes no argument; write it as `snmp`" : NULL;
+    size_t length = strspn(argument, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789-");
+
+    return argument[length] || length > 64
+               ? "behind the colon stands the name of a profile: letters, digits and hyphens"
+               : NULL;
 }
 
 const struct phu_collector phu_collector_snmp = {
@@ -184,5 +200,9 @@ const struct phu_collector phu_collector_snmp = {
     .attach = snmp_attach,
     .detach = snmp_detach,
     .poll = snmp_poll,
+    .check_options_files = phu_snmp_check_files,
+    .free_options_files = phu_snmp_free_files,
+    .check_argument_files = phu_snmp_check_argument_files,
+    .take_options_files = phu_snmp_take_files,
     .check_argument = snmp_check_argument,
 };

@@ -8,6 +8,7 @@
 #include "phusong/collector.h"
 #include "phusong/sched.h"
 
+struct phu_profiles;
 struct phu_session_shell;
 struct phu_snmp_device;
 struct phu_usm;
@@ -15,6 +16,7 @@ struct phu_usm;
 /* Section collectors.snmp. */
 struct phu_snmp_options {
     int64_t concurrency, max_interfaces, receive_buffer;
+    char *profiles; /* folder; "": none but those that come with phusong */
 };
 
 /* Keys of a check. */
@@ -29,6 +31,9 @@ extern const struct phu_option_table phu_snmp_options, phu_snmp_check_options;
 struct phu_snmp {
     struct phu_collector_env env;
     const struct phu_snmp_options *options;
+    /* A reload may put another set here: whoever keeps a profile beyond a call shares the set that
+     * it is of (phu_profiles_share). */
+    struct phu_profiles *profiles;
     struct phu_session_shell *shell;
     struct phu_usm *usm;
     struct phu_secrets secrets;

@@ -60,6 +60,7 @@ struct phu_collector_env {
      * asks; a collector keeps what it needs. NULL when there are no credentials at all. */
     const struct phu_credential *(*credential)(void *arg, const char *name);
     void *credential_arg;
+    void *files; /* of check_options_files, as for take_options_files; NULL: open reads them */
 };
 
 /* What the rows of a measurement are. */
@@ -94,10 +95,19 @@ struct phu_collector {
     void (*detach)(void *self, void *check); /* a probe in flight is dropped without a verdict */
     void (*poll)(void *self, void *check);
 
-    /* Reads what the options point at (files, folders) and adds every mistake in it to `diags`:
-     * -EINVAL when there was one. For check-config, and before a start or reload; may run on a pool
-     * thread. NULL when the options point at nothing. */
-    int (*check_options_files)(const void *options, struct phu_diags *diags);
+    /* Reads what the options point at (files, folders): adds every mistake in it to `diags`, and is
+     * -EINVAL when there was one; otherwise *files is what was read. For check-config, and before a
+     * start or reload; may run on a pool thread. NULL when the options point at nothing, as are the
+     * next three then. */
+    int (*check_options_files)(const void *options, struct phu_diags *diags, void **files);
+    void (*free_options_files)(void *files);
+    /* NULL, or why `argument`, which check_argument accepts, does not go with the files: a sentence
+     * for a person, in `why`. */
+    const char *(*check_argument_files)(const void *files, const char *argument, char *why,
+                                        size_t size);
+    /* After a reload, on the loop, before checks are attached or detached: what has been read anew.
+     * Still freed by the caller, so the collector shares or copies what it keeps. */
+    void (*take_options_files)(void *self, void *files);
 
     /* NULL, or why `argument` is not acceptable, as a sentence for a person; "" text is never
      * returned. Pure; used by check-config. May be NULL when no argument is taken. */
