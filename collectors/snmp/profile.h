@@ -70,6 +70,7 @@ struct phu_profile_when {
     unsigned column;          /* of the same table */
     const char *const *words; /* its word or raw value is one of these; ends with NULL. None: it has
                                  any value */
+    bool is_not;              /* it is none of these, or the device has no such object */
 };
 
 /* "This column's metric is chosen by that one" (ENTITY-SENSOR-MIB, technologies). */

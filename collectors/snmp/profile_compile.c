@@ -393,18 +393,24 @@ static void take_when(struct compile *compile, const struct phu_profile_column_c
         phu_profile_take(compile->memory, conf->when.count, sizeof *patterns);
 
     for (size_t i = 0; i < conf->when.count; i++) {
+        const bool is_not = items[i].is_not.count > 0;
+        const struct phu_strings *words = is_not ? &items[i].is_not : &items[i].is;
         char option[64];
         int other;
 
         snprintf(option, sizeof option, "when[%zu].column", i);
         other = take_column(compile, option, items[i].column);
         when[i].column = other < 0 ? 0 : (unsigned)other;
-        when[i].words = take_texts(compile, &items[i].is);
-        patterns[i] = take_patterns(compile, when[i].words, items[i].is.count);
-        for (size_t j = 0; j < items[i].is.count; j++) {
-            snprintf(option, sizeof option, "when[%zu].is[%zu]", i, j);
-            check_possible(compile, option, other, items[i].is.items[j]);
+        when[i].is_not = is_not;
+        when[i].words = take_texts(compile, words);
+        patterns[i] = take_patterns(compile, when[i].words, words->count);
+        for (size_t j = 0; j < words->count; j++) {
+            snprintf(option, sizeof option, "when[%zu].%s[%zu]", i, is_not ? "not" : "is", j);
+            check_possible(compile, option, other, words->items[j]);
         }
+        snprintf(option, sizeof option, "when[%zu].not", i);
+        if (is_not && items[i].is.count)
+            wrong(compile, option, "stands beside \"is\"; leave one of them out");
     }
     column->when = when;
     column->when_count = conf->when.count;

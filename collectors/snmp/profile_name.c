@@ -203,15 +203,16 @@ static void add_column(struct page *page, const struct phu_row_source *source,
                        const struct phu_template_piece *piece)
 {
     const struct phu_profile_table *table = source->table;
+    const size_t before = page->used;
 
     for (unsigned i = 0; source->cells && i < table->column_count; i++) {
         const char *name = table->columns[i].name;
 
-        if (strncmp(name, piece->text, piece->length) == 0 && !name[piece->length]) {
+        if (strncmp(name, piece->text, piece->length) == 0 && !name[piece->length])
             add_cell(page, &table->columns[i], phu_profile_cell(table, source->cells, i));
-            return;
-        }
     }
+    if (page->used == before)
+        add_rest(page, source, 0);
 }
 
 static int add_piece(struct page *page, const struct phu_row_source *source,

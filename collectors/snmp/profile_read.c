@@ -529,7 +529,7 @@ static bool holds(const struct row *row, const struct phu_profile_column *column
 
     if (!count)
         return row->valued >> when->column & 1;
-    return is_one_of(row, when->column, plan->when[at], count);
+    return is_one_of(row, when->column, plan->when[at], count) != when->is_not;
 }
 
 static bool do_all_hold(const struct row *row, const struct phu_profile_column *column)
@@ -646,7 +646,10 @@ static void say_condition(const struct phu_profile_column *column, char *why, si
         used += (size_t)snprintf(why + used, size - used, "%s%s", i ? " and " : "only when ",
                                  plan->table->columns[when->column].name);
         for (size_t j = 0; when->words && when->words[j] && used < size; j++)
-            used += (size_t)snprintf(why + used, size - used, "%s%s", j ? " or " : " is ",
+            used += (size_t)snprintf(why + used, size - used, "%s%s",
+                                     j              ? " or "
+                                     : when->is_not ? " is not "
+                                                    : " is ",
                                      when->words[j]);
         if (used < size && !(when->words && when->words[0]))
             used += (size_t)snprintf(why + used, size - used, " has a value");

@@ -71,6 +71,9 @@ static const struct phu_option when_options[] = {
      .meaning = "another column of the table"},
     {OPTION(phu_profile_when_conf, is, "is"), .type = PHU_OPTION_STRINGS, .fallback = "[]",
      .most = 64, .meaning = "it has one of these words or raw values; none: it has any value"},
+    {OPTION(phu_profile_when_conf, is_not, "not"), .type = PHU_OPTION_STRINGS, .fallback = "[]",
+     .most = 64,
+     .meaning = "instead of is: it has none of these, or the device has no such object"},
 };
 static const struct phu_option_table when_table =
     PHU_OPTION_TABLE(when_options, struct phu_profile_when_conf);

@@ -22,7 +22,7 @@ struct phu_profile_care_conf {
 
 struct phu_profile_when_conf {
     char *column;
-    struct phu_strings is;
+    struct phu_strings is, is_not;
 };
 
 struct phu_profile_choice_conf {

@@ -152,7 +152,9 @@ static void read_recording(const char *path)
         while (length && (line[length - 1] == '\n' || line[length - 1] == '\r'))
             line[--length] = '\0';
         *value++ = '\0';
-        records = must(realloc(records, (record_count + 1) * sizeof *records));
+        if (!(record_count & (record_count - 1))) /* 0 or a power of two: full */
+            records =
+                must(realloc(records, (record_count ? 2 * record_count : 1) * sizeof *records));
         record = &records[record_count++];
         memset(record, 0, sizeof *record);
         record->length = read_oid(line[0] == '.' ? line + 1 : line, record->oid);
@@ -245,7 +247,7 @@ static void put_oid(const char *key, const struct phu_oid *prefix, const uint32_
     for (size_t i = 0; i < prefix->length; i++)
         printf("%s%" PRIu32, i ? "." : "", prefix->part[i]);
     for (size_t i = 0; i < length; i++)
-        printf(".%" PRIu32, index[i]);
+        printf("%s%" PRIu32, prefix->length || i ? "." : "", index[i]);
     putchar('"');
 }
 
@@ -278,6 +280,20 @@ static void put_metric(int metric)
              phu_snmp_metrics[metric].name);
     put_text("metric", name);
     put_text("unit", phu_snmp_metrics[metric].unit);
+}
+
+/* What the column is for, whether this cell has a value or not. */
+static void put_feeds(const struct phu_profile_column *column)
+{
+    char name[128];
+
+    if (column->family) {
+        put_text("feeds", column->family);
+    } else if (column->metric >= 0) {
+        snprintf(name, sizeof name, "%s.%s", phu_snmp_metrics[column->metric].measurement,
+                 phu_snmp_metrics[column->metric].name);
+        put_text("feeds", name);
+    }
 }
 
 static void put_read(const struct phu_profile_column *column, const struct phu_cell *cell,
@@ -406,13 +422,16 @@ static int by_index(const void *a, const void *b)
 
 static struct row *row_of(struct row **rows, size_t *count, const uint32_t *index, size_t length)
 {
+    static size_t at; /* columns mostly have the same rows in the same order */
     struct row *row;
 
     for (size_t i = 0; i < *count; i++) {
-        if (compare_oids((*rows)[i].index, (*rows)[i].length, index, length) == 0)
-            return &(*rows)[i];
+        at = at + 1 < *count ? at + 1 : 0;
+        if (compare_oids((*rows)[at].index, (*rows)[at].length, index, length) == 0)
+            return &(*rows)[at];
     }
-    *rows = must(realloc(*rows, (*count + 1) * sizeof **rows));
+    if (!(*count & (*count - 1)))
+        *rows = must(realloc(*rows, (*count ? 2 * *count : 1) * sizeof **rows));
     row = &(*rows)[(*count)++];
     *row = (struct row){.index = index, .length = length};
     for (unsigned i = 0; i < PHU_PROFILE_COLUMNS_MAX; i++)
@@ -474,7 +493,9 @@ static void put_row(const struct phu_profile_table *table, const struct row *row
         else if (table->tag)
             put_text("row", name);
         put_text("column", table->columns[i].name);
+        put_feeds(&table->columns[i]);
         put_oid("oid", &table->columns[of].oid, row->index, row->length);
+        put_oid("index", &(struct phu_oid){0}, row->index, row->length);
         put_raw(cell);
         put_read(&table->columns[i], cell, &reads[i]);
         puts("}");
