@@ -239,8 +239,7 @@ static void watch_for(struct phu_udp *udp, unsigned events)
         udp->watching = events;
 }
 
-static size_t fill_batch(struct phu_udp *udp, struct mmsghdr *batch, struct iovec *parts,
-                         struct phu_udp_peer **peers)
+static size_t fill_batch(struct phu_udp *udp, struct mmsghdr *batch, struct iovec *parts)
 {
     size_t count = 0;
 
@@ -254,22 +253,23 @@ static size_t fill_batch(struct phu_udp *udp, struct mmsghdr *batch, struct iove
             .msg_iov = &parts[count],
             .msg_iovlen = 1,
         };
-        peers[count++] = peer;
+        count++;
     }
     return count;
 }
 
-/* Those of one call left one after the other between its begin and its end. */
-static void note_sent(struct phu_udp *udp, struct phu_udp_peer **peers, size_t count,
-                      int64_t began_ns)
+/* The first `count` of the queue left, one after the other between the call's begin and its end. */
+static void note_sent(struct phu_udp *udp, int count, int64_t began_ns)
 {
     int64_t took_ns = now_ns(udp) - began_ns;
 
-    for (size_t i = 0; i < count; i++) {
-        peers[i]->sent_ns = began_ns + took_ns * (int64_t)i / (int64_t)count;
-        leave_queue(peers[i]);
+    for (int i = 0; i < count; i++) {
+        struct phu_udp_peer *peer = udp->out_first;
+
+        peer->sent_ns = began_ns + took_ns * i / count;
+        leave_queue(peer);
     }
-    udp->counts->sent += (int64_t)count;
+    udp->counts->sent += count;
 }
 
 static bool is_full(int error)
@@ -292,8 +292,7 @@ static bool send_batch(struct phu_udp *udp)
 {
     struct mmsghdr batch[PHU_UDP_BATCH];
     struct iovec parts[PHU_UDP_BATCH];
-    struct phu_udp_peer *peers[PHU_UDP_BATCH];
-    size_t count = fill_batch(udp, batch, parts, peers);
+    size_t count = fill_batch(udp, batch, parts);
     int64_t began_ns = now_ns(udp);
     int sent, attempts = 0;
 
@@ -301,15 +300,16 @@ static bool send_batch(struct phu_udp *udp)
         sent = sendmmsg(udp->fd, batch, (unsigned)count, 0);
     while (sent < 0 && !is_full(errno) && ++attempts < ATTEMPTS);
     if (sent > 0) {
-        note_sent(udp, peers, (size_t)sent, began_ns);
+        note_sent(udp, sent, began_ns);
     } else if (is_full(errno)) {
         wait_for_room(udp, errno);
         return false;
     } else {
+        struct phu_udp_peer *peer = udp->out_first;
         int error = errno;
 
-        leave_queue(peers[0]);
-        udp->owner->failed(peers[0], error, true);
+        leave_queue(peer);
+        udp->owner->failed(peer, error, true);
     }
     return true;
 }
