@@ -30,14 +30,8 @@ static int start_session(struct phu_snmp_device *device)
                                         .retries = (int)options->retries,
                                         .told = told,
                                         .arg = device};
-    int error = device->user ? phu_usm_enlist(device->user) : 0;
 
-    if (error)
-        return error;
-    error = phu_session_open(device->snmp->shell, &config, &work->session);
-    if (error && device->user)
-        phu_usm_delist(device->user);
-    return error;
+    return phu_session_open(device->snmp->shell, &config, &work->session);
 }
 
 void phu_snmp_hang_up(struct phu_snmp_device *device)
@@ -53,8 +47,6 @@ void phu_snmp_hang_up(struct phu_snmp_device *device)
     work->counts.ignored += counts->ignored;
     phu_session_close(work->session);
     work->session = NULL;
-    if (device->user)
-        phu_usm_delist(device->user);
 }
 
 /* -- The walk --------------------------------------------------------------------------------- */
@@ -135,10 +127,6 @@ void phu_snmp_converse(struct phu_snmp_device *device)
     error = start_session(device);
     if (error == -ENETUNREACH || error == -EHOSTUNREACH)
         phu_snmp_finish(device, PHU_RESULT_UNREACHABLE, "no route");
-    else if (error == -EBUSY)
-        phu_snmp_finish(
-            device, PHU_RESULT_LOCAL_ERROR,
-            "another device has the same engine ID and user name with another passphrase");
     else if (error)
         phu_snmp_finish(device, PHU_RESULT_LOCAL_ERROR, strerror(-error));
     else if (work->is_discovering)
@@ -163,17 +151,14 @@ static void discover_again(struct phu_snmp_device *device)
 
 static void discovered(struct phu_snmp_device *device)
 {
-    uint8_t engine[PHU_ENGINE_ID_MAX];
-    size_t length;
-    const uint8_t *told_engine = phu_session_engine(device->work->session, &length);
+    struct phu_usm_engine engine = *phu_session_engine(device->work->session);
+    struct phu_usm_owner owner = {device->spec.id, (const struct sockaddr *)&device->work->address};
 
-    memcpy(engine, told_engine, length);
     device->work->has_discovered = true;
     phu_snmp_hang_up(device);
-    if (length == 0)
+    if (engine.length == 0)
         phu_snmp_finish(device, PHU_RESULT_MISMATCH, "it answers version 3 without an engine ID");
-    else if (phu_usm_take(device->snmp->usm, engine, length, device->secret, device->spec.id,
-                          &device->user) < 0)
+    else if (phu_usm_take(device->snmp->usm, &engine, device->secret, &owner, &device->user) < 0)
         phu_snmp_finish(device, PHU_RESULT_LOCAL_ERROR,
                         "net-snmp cannot make keys for this credential");
     else
@@ -192,11 +177,14 @@ static const char *why_refused(enum phu_session_report report)
     case PHU_REPORT_LEVEL:
         return "the device knows the user, but not with this auth and privacy";
     case PHU_REPORT_UNKNOWN_ENGINE:
-        return "the device keeps changing its engine ID";
+        return "the device gives one engine ID when asked and wants another; restart its SNMP "
+               "agent, or give it a fixed engine ID";
     case PHU_REPORT_TIME_WINDOW:
-        return "the device's SNMP clock does not keep step; is its engine ID used twice?";
+        return "the device finds every message outside its time window: its SNMP clock jumps, or "
+               "something between answers for another device with the same engine ID";
     case PHU_REPORT_CONTEXT:
-        return "the device does not know this context";
+        return "the device does not know this context; correct `context` of the credential, or "
+               "leave it out";
     case PHU_REPORT_OTHER:
         return "the device refused the message";
     }
@@ -206,20 +194,20 @@ static const char *why_refused(enum phu_session_report report)
 /* The first answer to this user: is it still the same device? */
 static void accepted(struct phu_snmp_device *device)
 {
-    const uint8_t *engine;
-    size_t length;
+    const struct phu_usm_engine *engine;
 
     device->has_answered_user = true;
     if (!device->user)
         return;
-    engine = phu_usm_engine(device->user, &length);
-    device->work->is_other = device->engine_length && (device->engine_length != length ||
-                                                       memcmp(device->engine, engine, length) != 0);
+    engine = phu_usm_engine(device->user);
+    device->work->is_other =
+        device->engine_length && (device->engine_length != engine->length ||
+                                  memcmp(device->engine, engine->id, engine->length) != 0);
     if (device->work->is_other)
         phu_log_info("snmp", "device has another engine ID: swapped or re-flashed", "device=%s",
                      device->spec.id);
-    device->engine_length = (uint8_t)length;
-    memcpy(device->engine, engine, length);
+    device->engine_length = engine->length;
+    memcpy(device->engine, engine->id, engine->length);
 }
 
 /* The next poll begins by asking who is there: the device may have been swapped. */

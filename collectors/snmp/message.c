@@ -2,7 +2,8 @@
  *
  *   versions 1, 2c   SEQUENCE { version, community, PDU { request id, error status, error index,
  *                               SEQUENCE { SEQUENCE { object identifier, value }, ... } } }
- *   version 3        SEQUENCE { version, SEQUENCE { message id, ...
+ *   version 3        SEQUENCE { version, SEQUENCE { message id, ... },
+ *                               OCTETS { SEQUENCE { engine id, ... } }, ... }
  *
  * Devices are sloppy where it does no harm, and so are we: lengths may be written longer than
  * needed, numbers may have any length, bytes after the message are ignored. Whatever claims to be
@@ -296,6 +297,22 @@ bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_
     message->error_status = (long)(int32_t)status;
     message->error_index = (long)(int32_t)index;
     return read_varbinds(list, room, message);
+}
+
+bool phu_message_peek_engine(const uint8_t *bytes, size_t length, const uint8_t **engine,
+                             size_t *engine_length)
+{
+    struct bytes from = {bytes, bytes + length}, content, header, octets, security, id;
+    uint64_t version;
+
+    if (!take_tagged(&from, TAG_SEQUENCE, &content) || !take_number(&content, &version) ||
+        version != VERSION_3 || !take_tagged(&content, TAG_SEQUENCE, &header) ||
+        !take_tagged(&content, TAG_OCTETS, &octets) ||
+        !take_tagged(&octets, TAG_SEQUENCE, &security) || !take_tagged(&security, TAG_OCTETS, &id))
+        return false;
+    *engine = id.at;
+    *engine_length = left(&id);
+    return *engine_length > 0;
 }
 
 bool phu_message_peek_id(const uint8_t *bytes, size_t length, uint32_t *id)

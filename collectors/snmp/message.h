@@ -35,6 +35,10 @@ struct phu_message {
 bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_room *room,
                         struct phu_message *message);
 
+/* The engine that a message of version 3 says it is about; borrowed. False when there is none. */
+bool phu_message_peek_engine(const uint8_t *bytes, size_t length, const uint8_t **engine,
+                             size_t *engine_length);
+
 /* Whose answer is this? The request id of versions 1 and 2c, the message id of version 3. False
  * when `bytes` do not begin like an SNMP message; what follows the number is not looked at. */
 bool phu_message_peek_id(const uint8_t *bytes, size_t length, uint32_t *id);

@@ -36,6 +36,7 @@
 
 struct phu_session_shell {
     struct phu_sched *sched;
+    struct phu_usm *usm;
     netsnmp_large_fd_set ready;
     uint32_t random[RANDOM_IDS];
     size_t random_left;
@@ -59,8 +60,7 @@ struct phu_session {
     int64_t arrived_ns, sent_ns;
     int64_t overflows; /* of the socket, when the question was asked */
     int passing_error;
-    uint8_t engine[PHU_ENGINE_ID_MAX];
-    size_t engine_length;
+    struct phu_usm_engine engine; /* as the device names itself */
     struct phu_session_counts counts;
 };
 
@@ -69,10 +69,9 @@ const struct phu_session_counts *phu_session_counts(const struct phu_session *se
     return &session->counts;
 }
 
-const uint8_t *phu_session_engine(const struct phu_session *session, size_t *length)
+const struct phu_usm_engine *phu_session_engine(const struct phu_session *session)
 {
-    *length = session->engine_length;
-    return session->engine;
+    return &session->engine;
 }
 
 /* -- Shell ----------------------------------------------------------------------------------- */
@@ -94,7 +93,8 @@ static int open_sockets(struct phu_session_shell *shell, int64_t receive_buffer,
 }
 
 int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
-                          struct phu_udp_counts *counts, struct phu_session_shell **out)
+                          struct phu_udp_counts *counts, struct phu_usm *usm,
+                          struct phu_session_shell **out)
 {
     struct phu_session_shell *shell = calloc(1, sizeof *shell);
     int error;
@@ -102,6 +102,7 @@ int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
     if (!shell)
         return -ENOMEM;
     shell->sched = sched;
+    shell->usm = usm;
     error = open_sockets(shell, receive_buffer, counts);
     if (error) {
         free(shell);
@@ -287,8 +288,9 @@ static void note_report(struct phu_session *session, netsnmp_pdu *pdu)
     note(session, PHU_SESSION_REPORT);
     session->news.report = report_of(type);
     if (pdu->securityEngineIDLen > 0 && pdu->securityEngineIDLen <= PHU_ENGINE_ID_MAX) {
-        memcpy(session->engine, pdu->securityEngineID, pdu->securityEngineIDLen);
-        session->engine_length = pdu->securityEngineIDLen;
+        session->engine = (struct phu_usm_engine){.length = (uint8_t)pdu->securityEngineIDLen};
+        memcpy(session->engine.id, pdu->securityEngineID, pdu->securityEngineIDLen);
+        phu_usm_read_clock(&session->engine);
     }
 }
 
@@ -358,6 +360,17 @@ static int on_library(int operation, netsnmp_session *library, int id, netsnmp_p
         note(session, PHU_SESSION_FAILED);
         return 1;
     }
+}
+
+/* Around every call that makes or reads a message. */
+static void enter_library(struct phu_session *session)
+{
+    phu_usm_enter(session->shell->usm, session->config.user);
+}
+
+static void leave_library(struct phu_session *session)
+{
+    phu_usm_leave(session->shell->usm, session->config.user);
 }
 
 /* -- Transport ------------------------------------------------------------------------------- */
@@ -451,6 +464,27 @@ static bool is_for(const struct phu_udp_peer *peer, const uint8_t *bytes, size_t
     return session->is_asking && phu_message_peek_id(bytes, length, &id) && id == session->id;
 }
 
+/* A message about another engine than the one that was asked. The library drops it unseen and
+ * remembers the engine for ever; it means that the device was swapped or has got a new identity. */
+static void take_strange_engine(struct phu_session *session,
+                                const struct phu_udp_datagram *datagram)
+{
+    const struct phu_usm_user *user = session->config.user;
+    const uint8_t *engine;
+    size_t length;
+
+    if (!phu_message_peek_engine(datagram->bytes, datagram->length, &engine, &length))
+        return;
+    if (user && phu_usm_engine(user)->length == length &&
+        !memcmp(phu_usm_engine(user)->id, engine, length))
+        return;
+    phu_usm_forget(session->shell->usm, engine, length);
+    if (user && !session->has_news && is_for(&session->peer, datagram->bytes, datagram->length)) {
+        note(session, PHU_SESSION_REPORT);
+        session->news.report = PHU_REPORT_UNKNOWN_ENGINE;
+    }
+}
+
 static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *datagram)
 {
     struct phu_session *session = session_of(peer);
@@ -459,7 +493,11 @@ static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *data
     session->sent_ns = peer->sent_ns;
     session->datagram = datagram;
     NETSNMP_LARGE_FD_SET(STAND_IN_FD, &session->shell->ready);
+    enter_library(session);
     snmp_sess_read2(session->handle, &session->shell->ready);
+    leave_library(session);
+    if (session->config.secret->version == PHU_SNMP_V3)
+        take_strange_engine(session, datagram);
     if (session->has_news)
         tell(session);
     else
@@ -487,7 +525,9 @@ static void on_timer(struct phu_timer *timer)
 
     if (!session->has_news && session->is_asking) {
         session->arrived_ns = phu_sched_now(session->shell->sched).ns;
+        enter_library(session);
         snmp_sess_timeout(session->handle);
+        leave_library(session);
     }
     if (session->has_news)
         tell(session);
@@ -510,9 +550,12 @@ static void describe_user(netsnmp_session *template, const struct phu_session_co
     template->securityNameLen = strlen(secret->user);
     template->contextName = (char *)secret->context;
     template->contextNameLen = strlen(secret->context);
-    if (config->user)
-        template->securityEngineID =
-            (u_char *)phu_usm_engine(config->user, &template->securityEngineIDLen);
+    if (config->user) {
+        const struct phu_usm_engine *engine = phu_usm_engine(config->user);
+
+        template->securityEngineID = (u_char *)engine->id;
+        template->securityEngineIDLen = engine->length;
+    }
 }
 
 static int open_library(struct phu_session *session)
@@ -585,12 +628,17 @@ void phu_session_close(struct phu_session *session)
 
 static void submit(struct phu_session *session, netsnmp_pdu *pdu)
 {
+    bool is_sent;
+
     session->is_asking = true;
     session->has_news = false;
     session->resends = 0;
     session->passing_error = 0;
     session->overflows = phu_udp_overflows_known(session->peer.udp);
-    if (!snmp_sess_async_send(session->handle, pdu, on_library, session)) {
+    enter_library(session);
+    is_sent = snmp_sess_async_send(session->handle, pdu, on_library, session) != 0;
+    leave_library(session);
+    if (!is_sent) {
         snmp_free_pdu(pdu);
         tell_soon(session, PHU_SESSION_FAILED, -EPROTO);
     } else if (!session->has_news) {

@@ -14,6 +14,8 @@
 
 struct phu_sched;
 struct phu_secret;
+struct phu_usm;
+struct phu_usm_engine;
 struct phu_usm_user;
 struct phu_session;
 struct phu_session_shell;
@@ -60,16 +62,17 @@ struct phu_session_config {
     const struct sockaddr *address;
     socklen_t address_length;
     const struct phu_secret *secret;
-    const struct phu_usm_user *user; /* version 3, when the engine is known */
-    int64_t timeout_ns;              /* of one message */
+    struct phu_usm_user *user; /* version 3, when the engine is known */
+    int64_t timeout_ns;        /* of one message */
     int retries;
     void (*told)(void *arg, const struct phu_session_news *news);
     void *arg;
 };
 
-/* What sessions share: sockets and buffers. `counts` outlives it. */
+/* What sessions share: sockets and buffers. `counts` and `usm` outlive it. */
 int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
-                          struct phu_udp_counts *counts, struct phu_session_shell **out);
+                          struct phu_udp_counts *counts, struct phu_usm *usm,
+                          struct phu_session_shell **out);
 void phu_session_shell_free(struct phu_session_shell *shell);
 
 int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,
@@ -81,6 +84,6 @@ void phu_session_close(struct phu_session *session);
 void phu_session_ask(struct phu_session *session, const struct phu_walk_request *request);
 /* Version 3: asks who the device is. The answer is a report; then phu_session_engine() is known. */
 void phu_session_discover(struct phu_session *session);
-const uint8_t *phu_session_engine(const struct phu_session *session, size_t *length);
+const struct phu_usm_engine *phu_session_engine(const struct phu_session *session);
 
 const struct phu_session_counts *phu_session_counts(const struct phu_session *session);

@@ -143,7 +143,7 @@ static int snmp_open(const struct phu_collector_env *env, const void *conf, void
         error = phu_usm_new(&self->usm);
     if (!error)
         error = phu_session_shell_new(env->sched, self->options->receive_buffer, &self->udp,
-                                      &self->shell);
+                                      self->usm, &self->shell);
     if (error) {
         phu_usm_free(self->usm);
         phu_snmp_profiles_close(self);

@@ -1,4 +1,10 @@
-/* What net-snmp keeps for the whole process. See usm.h. */
+/* What net-snmp keeps for the whole process. See usm.h.
+ *
+ * The table of clocks cannot be reached from outside, but its entries can. So each of its chains
+ * gets one entry that stays, and behind that one the clock of whoever is being served is hung in
+ * and taken off again; the library finds it there and keeps it up to date. To have the library do
+ * this itself would cost six digests of the engine ID for every message, a third of everything.
+ */
 #include "usm.h"
 
 #include "phusong/log.h"
@@ -8,7 +14,11 @@
 
 #include <net-snmp/net-snmp-includes.h>
 
+#include <net-snmp/library/lcd_time.h>
+
 #include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +26,32 @@
 /* net-snmp insists on a folder for certificate indexes; here nothing can be created. */
 #define NOWHERE "/dev/null/phusong"
 
-#define BUCKETS 256
+/* Of engines; a chain is walked when a device has been discovered, and no further than to a clone.
+ */
+#define BUCKETS 4096
+
+/* So many clones are named, each once; a province of them would fill the journal. */
+#define CLONES_NAMED_MAX 256
+
+#define ANCHOR_SIZE 8
 
 struct phu_usm_user {
     struct phu_usm_user *next;
-    const struct phu_secret *secret;
+    struct phu_usm_engine engine;
     struct usmUser *user;
+    struct enginetime_struct clock; /* kept up to date by the library while it is in its table */
+    size_t chain;                   /* of that table, for this engine */
     char *owner;
-    unsigned refs, enlisted;
-    bool is_shared; /* and that has been said */
+    struct sockaddr_in6 address; /* or sockaddr_in */
 };
 
 struct phu_usm {
     struct phu_usm_user *buckets[BUCKETS];
+    /* An entry of each chain of the library's table, of an engine that does not exist; it stays. */
+    struct enginetime_struct *anchors[ETIMELIST_SIZE];
+    uint8_t anchor_ids[ETIMELIST_SIZE][ANCHOR_SIZE];
+    char *clones[CLONES_NAMED_MAX]; /* owners that have been named */
+    size_t clone_count;
 };
 
 /* -- The library ----------------------------------------------------------------------------- */
@@ -63,6 +86,38 @@ static void start_library(void)
     snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, forward_log, NULL);
 }
 
+static void drop_anchor(struct phu_usm *usm, size_t chain)
+{
+    const uint8_t *id = usm->anchor_ids[chain];
+
+    set_enginetime(id, ANCHOR_SIZE, 0, 0, FALSE);
+    usm->anchors[chain] = search_enginetime_list(id, ANCHOR_SIZE);
+    if (!usm->anchors[chain])
+        abort();
+}
+
+/* Which chain an engine belongs to is found by trying. */
+static void drop_anchors(struct phu_usm *usm)
+{
+    uint8_t id[ANCHOR_SIZE] = {0x80, 0, 0, 0, 5};
+    size_t dropped = 0;
+
+    while (dropped < ETIMELIST_SIZE) {
+        int chain;
+
+        if (++id[ANCHOR_SIZE - 1] == 0)
+            id[ANCHOR_SIZE - 2]++;
+        chain = hash_engineID(id, ANCHOR_SIZE);
+        if (chain < 0 || chain >= ETIMELIST_SIZE)
+            abort();
+        if (usm->anchors[chain])
+            continue;
+        memcpy(usm->anchor_ids[chain], id, ANCHOR_SIZE);
+        drop_anchor(usm, (size_t)chain);
+        dropped++;
+    }
+}
+
 int phu_usm_new(struct phu_usm **out)
 {
     struct phu_usm *usm = calloc(1, sizeof *usm);
@@ -70,6 +125,7 @@ int phu_usm_new(struct phu_usm **out)
     if (!usm)
         return -ENOMEM;
     start_library();
+    drop_anchors(usm);
     *out = usm;
     return 0;
 }
@@ -79,18 +135,20 @@ void phu_usm_free(struct phu_usm *usm)
     if (!usm)
         return;
     snmp_shutdown("phusong");
+    while (usm->clone_count)
+        free(usm->clones[--usm->clone_count]);
     free(usm);
 }
 
 /* -- Users ----------------------------------------------------------------------------------- */
 
-static struct phu_usm_user **bucket_of(struct phu_usm *usm, const uint8_t *engine, size_t length)
+static struct phu_usm_user **bucket_of(struct phu_usm *usm, const struct phu_usm_engine *engine)
 {
     uint32_t hash = 2166136261U;
 
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ engine[i]) * 16777619U;
-    return &usm->buckets[hash % BUCKETS];
+    for (size_t i = 0; i < engine->length; i++)
+        hash = (hash ^ engine->id[i]) * 16777619U;
+    return &usm->buckets[(hash ^ hash >> 16) % BUCKETS];
 }
 
 static uint8_t *localise(const struct usmUser *user, const uint8_t *key, size_t key_length,
@@ -140,15 +198,15 @@ static int set_keys(struct usmUser *user, const struct phu_secret *secret)
     return 0;
 }
 
-static struct usmUser *build_user(const uint8_t *engine, size_t length,
+static struct usmUser *build_user(const struct phu_usm_engine *engine,
                                   const struct phu_secret *secret)
 {
     struct usmUser *user = usm_create_user();
 
     if (!user)
         return NULL;
-    user->engineID = netsnmp_memdup(engine, length);
-    user->engineIDLen = length;
+    user->engineID = netsnmp_memdup(engine->id, engine->length);
+    user->engineIDLen = engine->length;
     user->name = strdup(secret->user);
     user->secName = strdup(secret->user);
     user->userStorageType = ST_READONLY;
@@ -159,37 +217,82 @@ static struct usmUser *build_user(const uint8_t *engine, size_t length,
     return user;
 }
 
-int phu_usm_take(struct phu_usm *usm, const uint8_t *engine, size_t length,
-                 const struct phu_secret *secret, const char *owner, struct phu_usm_user **out)
+static bool is_named(const struct phu_usm *usm, const char *owner)
 {
-    struct phu_usm_user **bucket = bucket_of(usm, engine, length);
-    struct phu_usm_user *user = *bucket;
+    for (size_t i = 0; i < usm->clone_count; i++) {
+        if (!strcmp(usm->clones[i], owner))
+            return true;
+    }
+    return false;
+}
 
-    while (user && (user->secret != secret || user->user->engineIDLen != length ||
-                    memcmp(user->user->engineID, engine, length) != 0))
-        user = user->next;
-    if (user && !user->is_shared && strcmp(user->owner, owner) != 0) {
-        user->is_shared = true;
-        phu_log_warn("snmp", "two devices have the same SNMP engine ID; give one of them another",
-                     "device=%s other=%s", owner, user->owner);
+static bool is_at_one_place(const struct phu_usm_user *a, const struct phu_usm_user *b)
+{
+    return memcmp(&a->address, &b->address, sizeof a->address) == 0;
+}
+
+/* Is another device known by this engine ID? */
+static void look_for_clone(struct phu_usm *usm, const struct phu_usm_user *user)
+{
+    const struct phu_usm_user *other = *bucket_of(usm, &user->engine);
+
+    while (other && (other->engine.length != user->engine.length ||
+                     memcmp(other->engine.id, user->engine.id, user->engine.length) != 0 ||
+                     is_at_one_place(other, user)))
+        other = other->next;
+    if (!other || usm->clone_count == CLONES_NAMED_MAX || is_named(usm, user->owner))
+        return;
+    usm->clones[usm->clone_count] = strdup(user->owner);
+    if (usm->clones[usm->clone_count])
+        usm->clone_count++;
+    phu_log_warn("snmp", "two devices have the same SNMP engine ID; give one of them another",
+                 "device=%s other=%s", user->owner, other->owner);
+}
+
+static void free_user(struct phu_usm_user *user)
+{
+    if (user->user)
+        usm_free_user(user->user);
+    free(user->owner);
+    free(user);
+}
+
+static void start_clock(struct phu_usm_user *user)
+{
+    const struct phu_usm_engine *engine = &user->engine;
+    int chain = hash_engineID(engine->id, engine->length);
+
+    if (chain < 0 || chain >= ETIMELIST_SIZE)
+        abort();
+    user->chain = (size_t)chain;
+    user->clock = (struct enginetime_struct){.engineID = user->engine.id,
+                                             .engineID_len = engine->length,
+                                             .engineBoot = engine->boots,
+                                             .engineTime = engine->time_s,
+                                             .lastReceivedEngineTime = engine->local_s};
+}
+
+int phu_usm_take(struct phu_usm *usm, const struct phu_usm_engine *engine,
+                 const struct phu_secret *secret, const struct phu_usm_owner *owner,
+                 struct phu_usm_user **out)
+{
+    struct phu_usm_user *user = calloc(1, sizeof *user), **bucket = bucket_of(usm, engine);
+
+    if (!user)
+        return -ENOMEM;
+    *user = (struct phu_usm_user){
+        .engine = *engine, .user = build_user(engine, secret), .owner = strdup(owner->name)};
+    if (!user->user || !user->owner) {
+        free_user(user);
+        return -ENOTSUP;
     }
-    if (!user) {
-        user = calloc(1, sizeof *user);
-        if (!user)
-            return -ENOMEM;
-        *user = (struct phu_usm_user){.next = *bucket,
-                                      .secret = secret,
-                                      .user = build_user(engine, length, secret),
-                                      .owner = strdup(owner)};
-        if (!user->user || !user->owner) {
-            usm_free_user(user->user);
-            free(user->owner);
-            free(user);
-            return -ENOTSUP;
-        }
-        *bucket = user;
-    }
-    user->refs++;
+    memcpy(&user->address, owner->address,
+           owner->address->sa_family == AF_INET6 ? sizeof user->address
+                                                 : sizeof(struct sockaddr_in));
+    start_clock(user);
+    look_for_clone(usm, user);
+    user->next = *bucket;
+    *bucket = user;
     *out = user;
     return 0;
 }
@@ -198,41 +301,59 @@ void phu_usm_drop(struct phu_usm *usm, struct phu_usm_user *user)
 {
     struct phu_usm_user **link;
 
-    if (!user || --user->refs > 0)
+    if (!user)
         return;
-    link = bucket_of(usm, user->user->engineID, user->user->engineIDLen);
+    link = bucket_of(usm, &user->engine);
     while (*link != user)
         link = &(*link)->next;
     *link = user->next;
-    usm_free_user(user->user);
-    free(user->owner);
-    free(user);
+    free_user(user);
 }
 
-const uint8_t *phu_usm_engine(const struct phu_usm_user *user, size_t *length)
+const struct phu_usm_engine *phu_usm_engine(const struct phu_usm_user *user)
 {
-    *length = user->user->engineIDLen;
-    return user->user->engineID;
+    return &user->engine;
 }
 
-int phu_usm_enlist(struct phu_usm_user *user)
-{
-    if (user->enlisted++ > 0)
-        return 0;
-    if (usm_get_user(user->user->engineID, user->user->engineIDLen, user->user->name)) {
-        user->enlisted--;
-        return -EBUSY;
-    }
-    usm_add_user(user->user);
-    return 0;
-}
+/* -- What the library knows ------------------------------------------------------------------ */
 
-void phu_usm_delist(struct phu_usm_user *user)
+void phu_usm_enter(struct phu_usm *usm, struct phu_usm_user *user)
 {
-    if (--user->enlisted > 0)
+    if (!user)
         return;
+    usm_add_user(user->user);
+    user->clock.next = usm->anchors[user->chain]->next;
+    usm->anchors[user->chain]->next = &user->clock;
+}
+
+void phu_usm_leave(struct phu_usm *usm, struct phu_usm_user *user)
+{
+    if (!user)
+        return;
+    usm->anchors[user->chain]->next = user->clock.next;
     usm_remove_user(user->user);
     /* The library leaves both pointing into its list, and follows them when freeing. */
     user->user->next = NULL;
     user->user->prev = NULL;
+}
+
+void phu_usm_read_clock(struct phu_usm_engine *engine)
+{
+    const struct enginetime_struct *found = search_enginetime_list(engine->id, engine->length);
+
+    if (!found)
+        return;
+    engine->boots = found->engineBoot;
+    engine->time_s = found->engineTime;
+    engine->local_s = found->lastReceivedEngineTime;
+}
+
+void phu_usm_forget(struct phu_usm *usm, const uint8_t *engine, size_t length)
+{
+    int chain = length > 0 && length <= UINT_MAX ? hash_engineID(engine, (u_int)length) : -1;
+
+    if (chain < 0 || !search_enginetime_list(engine, (u_int)length))
+        return;
+    free_enginetime((u_char *)engine, length); /* and all others of its chain */
+    drop_anchor(usm, (size_t)chain);
 }

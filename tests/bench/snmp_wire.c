@@ -85,8 +85,6 @@ static void hang_up(struct target *target)
 {
     phu_session_close(target->session);
     target->session = NULL;
-    if (target->user && !target->is_discovering)
-        phu_usm_delist(target->user);
     target->bench->in_flight--;
     phu_timer_after(target->bench->sched, &target->bench->more, 0);
 }
@@ -94,13 +92,11 @@ static void hang_up(struct target *target)
 static void note_engine(struct target *target)
 {
     struct bench *bench = target->bench;
-    char owner[32];
-    size_t length;
-    const uint8_t *engine = phu_session_engine(target->session, &length);
+    const struct phu_usm_engine *engine = phu_session_engine(target->session);
+    struct phu_usm_owner owner = {"target", (const struct sockaddr *)&target->address};
 
-    snprintf(owner, sizeof owner, "%zu", (size_t)(target - bench->targets));
-    if (length == 0 ||
-        phu_usm_take(bench->usm, engine, length, bench->secret, owner, &target->user) < 0)
+    if (engine->length == 0 ||
+        phu_usm_take(bench->usm, engine, bench->secret, &owner, &target->user) < 0)
         bench->wrong++;
     else
         bench->answered++;
@@ -134,8 +130,6 @@ static void poll_target(struct bench *bench, struct target *target)
                                         .arg = target};
 
     target->is_discovering = bench->secret->version == PHU_SNMP_V3 && !target->user;
-    if (target->user && phu_usm_enlist(target->user) < 0)
-        abort();
     if (phu_session_open(bench->shell, &config, &target->session) < 0)
         abort();
     bench->in_flight++;
@@ -273,7 +267,8 @@ static void set_up(struct bench *bench, int argc, char **argv)
     phu_timer_init(&bench->pulse, pulse);
     phu_timer_init(&bench->more, poll_more);
     if (phu_loop_new(&bench->sched) < 0 || phu_usm_new(&bench->usm) < 0 ||
-        phu_session_shell_new(bench->sched, 16 << 20, &bench->counts, &bench->shell) < 0)
+        phu_session_shell_new(bench->sched, 16 << 20, &bench->counts, bench->usm, &bench->shell) <
+            0)
         abort();
 }
 

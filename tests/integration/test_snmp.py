@@ -35,6 +35,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def has_ipv6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
 def ask_uptime(port):
     """A version 2c question by hand: has snmpd started?"""
     pdu = snmp_evil.tlv(0xA1, snmp_evil.integer(7) + snmp_evil.integer(0) * 2 + snmp_evil.tlv(
@@ -55,9 +64,9 @@ def snmpd(tmp_path, spawn):
     if not os.path.exists(SNMPD):
         pytest.skip("snmpd is missing: apt-get install snmpd")
 
-    def start(port=None, engine="phusong-test", name="snmpd"):
+    def start(port=None, engine="phusong-test", name="snmpd", **more):
         for _ in range(5):
-            process = launch(port or free_port(), engine, name)
+            process = launch(port or free_port(), engine, name, **more)
             if is_up(process):
                 return process
         raise AssertionError(process.output())
@@ -66,19 +75,20 @@ def snmpd(tmp_path, spawn):
         """Its own word for it: another snmpd may answer on a port that it could not get."""
         until = time.monotonic() + 10
         while time.monotonic() < until and process.child.poll() is None:
-            if "NET-SNMP version" in process.output() and ask_uptime(process.port):
+            if "NET-SNMP version" in process.output() and (
+                    process.is_v6 or ask_uptime(process.port)):
                 return True
             time.sleep(0.02)
         process.stop()
         return False
 
-    def launch(port, engine, name):
+    def launch(port, engine, name, lines=(), passphrase="authpass1", address="udp:127.0.0.1"):
         folder = tmp_path / f"{name}-{engine}"
         folder.mkdir(exist_ok=True)
-        lines = [f"agentAddress udp:127.0.0.1:{port}", f"[snmp] persistentDir {folder}",
-                 f"engineID {engine}", "rocommunity public"]
+        lines = [f"agentAddress {address}:{port}", f"[snmp] persistentDir {folder}",
+                 f"engineID {engine}", "rocommunity public", "rocommunity6 public", *lines]
         for user, _, _, auth, privacy in USERS:
-            auth = auth and f'{auth} "authpass1"'
+            auth = auth and f'{auth} "{passphrase}"'
             privacy = privacy and f'{privacy} "privpass1"'
             level = "priv" if privacy else "auth" if auth else "noauth"
             lines += [f"createUser {user} {auth} {privacy}", f"rouser {user} {level}"]
@@ -87,6 +97,7 @@ def snmpd(tmp_path, spawn):
         process = spawn(["/usr/bin/env", "MIBS=", SNMPD, "-f", "-C", "-c", config, "-Le"],
                         f"{name}-{port}-{time.monotonic_ns()}")
         process.port = port
+        process.is_v6 = address.startswith("udp6")
         return process
 
     return start
@@ -274,6 +285,87 @@ def test_a_restarted_device_is_not_refused(snmpd, plan):
     snmpd(port, name="first")
     run = plan.finish(process)
     assert run.results("restarted") == ["ok", "ok", "ok"], run.log
+
+
+def test_a_device_that_forgets_its_restarts(snmpd, plan):
+    """The same engine, but its boot counter went back: by the letter of RFC 3414 all it says would
+    be too old for ever."""
+    port = free_port()
+    first = snmpd(port, name="first", lines=["engineBoots 50"])
+    plan.device("forgetful", port, "s256", timeout=6000, pdu_timeout=300, retries=1)
+    process = plan.start(polls=3, interval=4000)
+    time.sleep(2)
+    first.stop()
+    snmpd(port, name="second", lines=["engineBoots 5"])
+    run = plan.finish(process)
+    assert run.results("forgetful") == ["ok", "ok", "ok"], run.log
+
+
+def test_clones_do_not_disturb_each_other(snmpd, plan):
+    """One engine ID, different clocks, polled in the same moment; and both are named."""
+    servers = [snmpd(name=f"clone{i}", lines=[f"engineBoots {boots}"])
+               for i, boots in enumerate((3, 90, 41))]
+    for i, server in enumerate(servers):
+        plan.device(f"clone{i}", server.port, "shaaes", pdu_timeout=1000, retries=0)
+    run = plan.run(polls=4, interval=500, together=1)
+    for i in range(3):
+        assert run.results(f"clone{i}") == ["ok"] * 4, run.log
+        assert run.verdict(f"clone{i}")["values"]["pdus"] <= 2, "clocks do not get mixed up"
+        assert "auth_failures" not in run.verdict(f"clone{i}")["values"]
+    assert run.log.count("two devices have the same SNMP engine ID") == 2
+    for i in range(3):
+        assert f"=clone{i}" in run.log
+
+
+def test_clones_with_different_passphrases(snmpd, plan):
+    """The same user name at one engine ID with other keys, in the same moment."""
+    for i, passphrase in enumerate(("firstpass1", "otherpass2")):
+        plan.secret(f"auth{i}", passphrase)
+        plan.credential(f"user{i}", user="s256", auth="sha256", privacy="aes256",
+                        auth_secret=f"auth{i}")
+        server = snmpd(name=f"clone{i}", passphrase=passphrase)
+        plan.device(f"clone{i}", server.port, f"user{i}", pdu_timeout=1000, retries=0)
+    run = plan.run(polls=3, interval=500, together=1)
+    assert run.results("clone0") == run.results("clone1") == ["ok"] * 3, run.log
+    assert run.log.count("two devices have the same SNMP engine ID") == 1
+
+
+def test_one_device_listed_twice_is_no_clone(snmpd, plan):
+    server = snmpd()
+    for user in ("shaaes", "s256"):
+        plan.device(user, server.port, user)
+    run = plan.run(polls=2, interval=300, together=1)
+    assert run.results("shaaes") == run.results("s256") == ["ok"] * 2, run.log
+    assert "same SNMP engine ID" not in run.log
+
+
+def test_ipv6(snmpd, plan):
+    if not has_ipv6():
+        pytest.skip("no IPv6 on loopback: sysctl net.ipv6.conf.lo.disable_ipv6=0")
+    server = snmpd(address="udp6:[::1]")
+    plan.device("two", server.port, "v2c", address="::1")
+    plan.device("three", server.port, "s256", address="::1")
+    plan.device("mapped", server.port, "v2c", address="127.0.0.1", pdu_timeout=200, retries=0)
+    plan.device("closed", free_port(), "v2c", address="::1", pdu_timeout=1000, timeout=5000)
+    run = plan.run(polls=2, interval=500, together=1)
+    assert run.results("two") == run.results("three") == ["ok", "ok"], run.log
+    assert run.results("mapped") == run.results("closed") == ["refused", "refused"]
+    assert run.values("two", "lo", "covered_ms")[1] > 0
+    assert run.verdict("closed")["took_ms"] < 500
+
+
+def test_refused_at_once_and_only_the_device_concerned(snmpd, plan):
+    """One socket for all: an ICMP error must find the device that it is about."""
+    server = snmpd()
+    for i in range(20):
+        plan.device(f"good{i}", server.port, "v2c", pdu_timeout=2000, retries=0)
+        plan.device(f"closed{i}", free_port(), "v2c", address=f"127.7.0.{i + 1}",
+                    pdu_timeout=2000, retries=0)
+    run = plan.run(polls=3, interval=500, together=1)
+    for i in range(20):
+        assert run.results(f"good{i}") == ["ok"] * 3, run.log
+        assert run.results(f"closed{i}") == ["refused"] * 3, run.log
+        assert run.verdict(f"closed{i}")["took_ms"] < 500
 
 
 def test_no_files_are_written(snmpd, plan, tmp_path):

@@ -7,7 +7,8 @@
  *   credential name=b version=3 user=U auth=sha256 auth_secret=FILE privacy=aes128
  * privacy_secret=FILE device id=x address=127.0.0.1 port=1161 credential=a timeout=5000
  * pdu_timeout=500 retries=1 max_repetitions=12 rows=eth* run polls=3 interval=1000 concurrency=256
- * max_interfaces=4096 Times are in ms. Devices start evenly over the first interval. The last line
+ * max_interfaces=4096 Times are in ms. Devices start evenly over the first interval, or all at its
+ * begin with together=1. The last line
  * of the output sums up: the longest gap between two turns of a 1 ms timer, the latest start of a
  * poll, CPU time.
  */
@@ -62,7 +63,7 @@ struct drive {
     int wait_fd;
     int64_t worst_gap_ns, worst_start_ns;
     int64_t verdicts;
-    int is_quiet;
+    int is_quiet, is_together;
 };
 
 static const char *field(char **words, const char *name, const char *fallback)
@@ -150,6 +151,7 @@ static void read_plan(struct drive *drive)
             drive->options.concurrency = atoi(field(words, "concurrency", "256"));
             drive->options.max_interfaces = atoi(field(words, "max_interfaces", "4096"));
             drive->is_quiet = atoi(field(words, "quiet", "0"));
+            drive->is_together = atoi(field(words, "together", "0"));
         }
     }
 }
@@ -263,8 +265,9 @@ static void start(struct drive *drive)
         if (phu_collector_snmp.attach(drive->self, &device->spec, &device->check) < 0)
             exit(2);
         device->polls_left = (int)drive->polls;
-        device->due =
-            phu_mono_add(now, (int64_t)i * drive->interval_ns / (int64_t)drive->device_count);
+        device->due = phu_mono_add(now, drive->is_together ? 0
+                                                           : (int64_t)i * drive->interval_ns /
+                                                                 (int64_t)drive->device_count);
         phu_timer_init(&device->timer, poll_now);
         phu_timer_at(drive->sched, &device->timer, device->due);
     }
