@@ -319,7 +319,10 @@ static void sum_up(const struct drive *drive)
 
 int main(void)
 {
-    struct drive drive = {.sink = {put, find_row}, .polls = 1, .options = {256, 4096, 8 << 20}};
+    struct drive drive = {
+        .sink = {put, find_row},
+        .polls = 1,
+        .options = {.concurrency = 256, .max_interfaces = 4096, .receive_buffer = 8 << 20}};
     struct phu_collector_env env = {.sink = &drive.sink,
                                     .agent = "test",
                                     .state_dir = "",
