@@ -2,8 +2,8 @@
  * one device are found by a search and the rest is looked through. */
 #include "faults.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,16 +93,19 @@ static int parse_name(const char *text, struct lab_fault *fault, struct lab_erro
 
 static int parse_engine(const char *text, struct lab_fault *fault, struct lab_error *err)
 {
-    uint8_t bytes[32];
+    static const char digits[] = "0123456789abcdef";
     size_t length = strlen(text) / 2;
-    size_t i = 0;
+    uint8_t bytes[32];
 
-    for (; length >= 5 && length <= 32 && i < length; i++)
-        if (sscanf(text + 2 * i, "%2hhx", &bytes[i]) != 1)
-            break;
-    if (i < length || length < 5 || length > 32 || strlen(text) % 2 ||
+    if (length < 5 || length > sizeof(bytes) || strlen(text) % 2 ||
         strspn(text, "0123456789abcdefABCDEF") != strlen(text))
         return lab_fail(err, "an engine id is 5 to 32 bytes in hexadecimal, as in 80007ed90301");
+    for (size_t i = 0; i < length; i++) {
+        size_t high = (size_t)(strchr(digits, tolower((unsigned char)text[2 * i])) - digits);
+        size_t low = (size_t)(strchr(digits, tolower((unsigned char)text[2 * i + 1])) - digits);
+
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
     return keep_bytes(fault, bytes, length);
 }
 

@@ -45,6 +45,7 @@ static int read_text(const char *path, char **text, size_t *length, struct lab_e
     if (got > 0 || ferror(file)) {
         fclose(file);
         free(*text);
+        *text = NULL;
         return lab_fail(err, "%.150s: cannot be read, or is larger than %d bytes", path,
                         FILE_BYTES_MAX);
     }
@@ -75,7 +76,7 @@ int lab_files_load(struct lab_server *server, const char *path,
     char *text;
     int error = read_text(path, &text, &length, err);
 
-    if (error < 0)
+    if (error < 0 || !text)
         return error;
     make_name(path, name, size);
     recording = lab_recording_new(name);

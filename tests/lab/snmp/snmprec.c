@@ -158,9 +158,12 @@ static size_t take_escape(const char *at, const char *end, uint8_t *out)
         return 1;
     }
     if (*at == 'x') {
-        if (end - at < 3 || hex_digit(at[1]) < 0 || hex_digit(at[2]) < 0)
+        int high = end - at < 3 ? -1 : hex_digit(at[1]);
+        int low = end - at < 3 ? -1 : hex_digit(at[2]);
+
+        if (high < 0 || low < 0)
             return 0;
-        *out = (uint8_t)(hex_digit(at[1]) << 4 | hex_digit(at[2]));
+        *out = (uint8_t)(high << 4 | low);
         return 3;
     }
     while (digits < 3 && at + digits < end && at[digits] >= '0' && at[digits] <= '7')
