@@ -1,6 +1,7 @@
 """The SNMP responder of the lab, asked by net-snmp's programs."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ UPTIME = "1.3.6.1.2.1.1.3.0"
 pytestmark = pytest.mark.skipif(not shutil.which("snmpget"), reason="apt-get install snmp")
 
 
-def ask(program, lab, *words, address=None, check=True):
+def ask(program, lab, *words, address=None, check=True, whole=False):
     """Runs one of net-snmp's programs; returns its lines."""
     command = [program, "-On", "-Oq", "-Ih", "-t", "2", "-r", "0", *words[:-1]]
     command += [f"{address or lab.address}:{lab.port}", *words[-1]]
@@ -25,6 +26,8 @@ def ask(program, lab, *words, address=None, check=True):
                             env=dict(os.environ, MIBS="", SNMPCONFPATH="/nonexistent"))
     if check:
         assert result.returncode == 0, result.stderr
+    if whole:
+        return result.stdout
     return [line for line in result.stdout.split(b"\n") if line.startswith(b".")]
 
 
@@ -63,12 +66,36 @@ class Exchange:
         return payload
 
 
-def test_every_recording_is_walked_to_its_end(snmp_lab):
+def printed(record):
+    """The value as snmpbulkwalk -OnqxtUe prints it, as far as that is one way only."""
+    if record.tag[0] == "4" and record.tag[1:] in ("", "x", "e"):
+        value = snmprec.octets(record.tag, record.value)
+        return '""' if not value else " ".join(f"{byte:02X}" for byte in value)
+    if record.tag == "6":
+        return "." + record.value.decode().lstrip(".")
+    if record.tag == "64x":
+        return socket.inet_ntoa(bytes.fromhex(record.value.decode()))
+    return record.value.decode()
+
+
+def as_printed(text):
+    """Lines of hexadecimal are broken and quoted in several ways."""
+    text = text.strip().strip('"').strip()
+    return " ".join(text.split()) or '""'
+
+
+def test_every_recording_is_walked_to_its_end_with_its_values(snmp_lab):
     lab = snmp_lab()
     for path in FILES:
-        expected = [record.oid for record in snmprec.read(path)]
-        got = oids(ask("snmpbulkwalk", lab, "-v2c", "-Cr25", "-c", path.stem, [".1"]))
-        assert got == expected, path.stem
+        records = snmprec.read(path)
+        out = ask("snmpbulkwalk", lab, "-v2c", "-Cr25", "-Ox", "-Ot", "-OU", "-Oe", "-c",
+                  path.stem, [".1"], whole=True)
+        found = re.split(rb"(?:^|\n)\.(?=1\.)", out)[1:]
+        pairs = [one.decode("latin-1").split(" ", 1) for one in found if b"No more" not in one]
+        assert [name for name, _ in pairs] == [record.oid for record in records], path.stem
+        for (name, text), record in zip(pairs, records):
+            if record.tag != "5":
+                assert as_printed(text) == printed(record), (path.stem, name)
     counts = lab.stop()
     assert counts["bad"] == 0 and counts["requests"] == counts["answers"]
 
