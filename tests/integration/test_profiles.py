@@ -10,6 +10,7 @@ import functools
 import pytest
 
 import expected
+import made
 
 # Devices whose recording lacks the system group: what they are has to be said.
 FORCED = {
@@ -160,3 +161,32 @@ def test_nothing_tells_who_a_subscriber_is(device, evaluate):
     for cell in evaluate(device).cells:
         for column, meaning in snmprec.IDENTITY.items():
             assert not (cell["oid"] + ".").startswith(column + "."), meaning
+
+
+# -- Devices without a recording -----------------------------------------------------------------
+
+
+def feeds(cell, metric, value, row):
+    if cell["status"] not in expected.VALUED or cell.get("metric") != metric or \
+            row not in (None, cell.get("row")):
+        return False
+    told = cell.get("word", cell.get("value"))
+    return told == (value if isinstance(value, str) else pytest.approx(value, abs=0.001))
+
+
+@pytest.mark.parametrize("name", made.MADE)
+def test_made_devices_are_recognised_and_mean_what_their_formulas_say(name, built, tmp_path):
+    device = made.MADE[name]
+    path = tmp_path / "device.snmprec"
+    made.write(device, path)
+    reading = expected.Reading(built("tests/support/profile_eval"), path)
+    assert reading.head["profile"] == name.split()[0], reading.head["why"]
+    for oid, _tag, _raw, metric, value, row in device.answers:
+        cells = reading.at(oid)
+        if metric == "":
+            assert cells and all(cell["status"] not in expected.VALUED for cell in cells), oid
+        elif metric:
+            assert any(feeds(cell, metric, value, row) for cell in cells), (oid, cells)
+    for row, metric, count in device.sums:
+        found = [one for one in reading.sums if one["row"] == row and one["metric"] == metric]
+        assert len(found) == 1 and found[0]["count"] == count, (row, metric, reading.sums)

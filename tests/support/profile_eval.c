@@ -359,16 +359,23 @@ static void add_to(struct sum **sums, const char *row, int metric, double value)
     sum->max = value > sum->max ? value : sum->max;
 }
 
-static void add_word(struct sum **sums, const char *row, const char *family,
-                     const struct phu_read *read)
+static void add_word(struct sum **sums, const char *row, const char *family, const char *word)
 {
-    int metric = read->status == PHU_READ_WORD ? phu_snmp_metric_word(family, read->word) : -1;
+    char name[160];
 
-    if (read->status == PHU_READ_ABSENT)
-        return;
-    add_to(sums, row, phu_snmp_metric_word(family, "total"), 1);
-    if (metric >= 0)
-        add_to(sums, row, metric, 1);
+    snprintf(name, sizeof name, "%s_%s", family, word);
+    if (phu_snmp_metric_find(name) >= 0)
+        add_to(sums, row, phu_snmp_metric_find(name), 1);
+}
+
+/* A state may be told by several columns, of which one has a word: the first counts the rows. */
+static bool is_first_of_family(const struct phu_profile_rollup *rollup, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (rollup->sums[i].family && strcmp(rollup->sums[i].family, rollup->sums[at].family) == 0)
+            return false;
+    }
+    return true;
 }
 
 static void roll_up(const struct phu_profile_table *table, const struct phu_row_source *source,
@@ -382,9 +389,12 @@ static void roll_up(const struct phu_profile_table *table, const struct phu_row_
         const struct phu_profile_sum *sum = &table->rollup.sums[i];
         const struct phu_read *read = &reads[sum->column];
 
-        if (sum->family)
-            add_word(sums, row, sum->family, read);
-        else if (read->status == PHU_READ_VALUE)
+        if (sum->family && is_first_of_family(&table->rollup, i) && read->status != PHU_READ_ABSENT)
+            add_word(sums, row, sum->family, "total");
+        if (sum->family && read->status == PHU_READ_WORD)
+            add_word(sums, row, sum->family, read->word);
+        else if (!sum->family && (read->status == PHU_READ_VALUE ||
+                                  (read->status == PHU_READ_HELP && !isnan(read->value))))
             add_to(sums, row, sum->metric, read->value);
     }
 }
