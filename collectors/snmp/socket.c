@@ -28,7 +28,7 @@
 #define TABLE_SIZE_MIN 64
 
 /* Longer than this no wake-up reads or sends, so that other work can go on. */
-#define WAKEUP_NS (3 * PHU_NS_PER_MS)
+#define WAKEUP_NS (2 * PHU_NS_PER_MS)
 #define ERRORS_PER_WAKEUP (8 * PHU_UDP_BATCH)
 #define ATTEMPTS 4
 
