@@ -87,6 +87,7 @@ struct phu_profile_column {
     int metric;               /* enum phu_snmp_metric; -1: none, or chosen */
     const char *family;       /* "optics.state", or NULL */
     bool is_counter, is_text; /* a COUNT fed by differences; a LATEST fed by the text itself */
+    uint32_t mask;            /* only these bits of raw count; 0: all */
     uint8_t bits;             /* 8, 16, 32: raw is two's complement of so many; 0: as it is */
     double scale, offset;     /* value = raw · scale + offset */
     double other_scale;       /* tried when the first gives a value out of range; 0: none */

@@ -556,6 +556,7 @@ static void take_scales(struct compile *compile, const struct phu_profile_column
     static const uint8_t bits[] = {0, 8, 16, 32};
 
     column->bits = bits[conf->bits];
+    column->mask = (uint32_t)conf->mask;
     column->scale = conf->scale;
     column->offset = conf->offset;
     column->other_scale = conf->or_scale;
@@ -585,16 +586,17 @@ static void check_idle(struct compile *compile, const struct phu_profile_column_
 {
     bool is_own_text = conf->use == PHU_USE_DESCRIPTION || conf->use == PHU_USE_SERIAL;
 
-    if (column->is_counter && (has_arithmetic(conf) || (conf->bits && column->bits != 32)))
+    if (column->is_counter &&
+        (has_arithmetic(conf) || conf->mask || (conf->bits && column->bits != 32)))
         wrong(compile, "metric",
               "\"%s\" takes what a counter has grown by; leave out scale, offset, or_scale, "
-              "share_of, bits but 32, convert, range, si_scale and decimals",
+              "share_of, mask, bits but 32, convert, range, si_scale and decimals",
               conf->metric);
     else if (conf->words.count && has_arithmetic(conf))
         wrong(compile, "words",
               "words stand for raw values; leave out scale, offset, or_scale, "
               "share_of, convert, range, si_scale and decimals");
-    else if (is_own_text && (has_arithmetic(conf) || conf->bits || conf->words.count))
+    else if (is_own_text && (has_arithmetic(conf) || conf->bits || conf->mask || conf->words.count))
         wrong(compile, "use",
               "a description or serial number is taken as it is; leave out words "
               "and arithmetic");

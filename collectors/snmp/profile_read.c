@@ -434,10 +434,17 @@ static void read_cell(const struct phu_profile_column *column, const struct phu_
     struct subject subject = {0};
     char room[SUBJECT_MAX];
     struct phu_cell text = {.kind = PHU_VARBIND_TEXT};
+    struct phu_cell masked = *cell;
     bool is_number = !is_text(cell);
 
     if (!is_number)
         subject = subject_of(cell);
+    if (column->mask) {
+        if (!is_number)
+            return;
+        masked.number &= column->mask;
+        cell = &masked;
+    }
     if (plan->none_count && find(plan->none, plan->none_count, cell, subject, column->bits) >= 0) {
         read->status = PHU_READ_NONE;
         return;

@@ -109,6 +109,9 @@ static const struct phu_option column_options[] = {
     {OPTION(phu_profile_column_conf, share_of, "share_of"), .type = PHU_OPTION_STRINGS,
      .fallback = "[]", .most = 8,
      .meaning = "raw becomes per cent of the sum of these columns, before scale and offset"},
+    {OPTION(phu_profile_column_conf, mask, "mask"), .type = PHU_OPTION_INT, .fallback = "0",
+     .min = "0", .max = "4294967295",
+     .meaning = "only these bits of a raw number count, as the sum of their values; 0: all"},
     {TEXT(phu_profile_column_conf, extract, "extract"), .fallback = "",
      .meaning = "POSIX extended expression, case ignored; its first group is taken for the raw "
                 "text"},

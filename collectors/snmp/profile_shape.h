@@ -33,6 +33,7 @@ struct phu_profile_choice_conf {
 struct phu_profile_column_conf {
     char *name, *oid, *of, *metric, *extract, *si_scale, *decimals;
     int use, bits, convert;
+    int64_t mask;
     double scale, offset, or_scale;
     struct phu_strings none, range, share_of;
     struct phu_map words;
