@@ -173,6 +173,8 @@ STATES = {
     (TELTONIKA + "8", "lte"): "0",
     (TELTONIKA + "8", "umts"): "4",
     ("1.3.6.1.4.1.13191.10.3.9.2.1.46", "lte"): "4",
+    ("1.3.6.1.4.1.41809.1.55.1.28", "mains"): "64",
+    ("1.3.6.1.4.1.41809.1.55.1.28", "ok"): "0",
     ("1.3.6.1.4.1.41112.1.11.1.3.1.2.244.146.191.226.158.141", "ok"): "1",
 }
 
@@ -264,7 +266,7 @@ def serial_hex(text):
 def compare_number(row, cell):
     unit = cell.get("unit", "")
     if row.unit == "enum" and is_number(str(cell["raw"])):
-        same = float(cell["raw"]) == float(row.value)
+        same = float(row.value) in (float(cell["raw"]), cell.get("value"))
         return "" if same else f"raw {cell['raw']}, expected {row.value}"
     factor = UNITS.get((row.unit, unit), 1) * FACTORS.get(row.metric, 1)
     if row.unit != unit and (row.unit, unit) not in UNITS:
