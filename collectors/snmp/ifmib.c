@@ -23,6 +23,8 @@ enum column {
     COLUMNS = LOW + PHU_IF_IN_ERRORS,
 };
 
+#define MBPS_MAX 10000000 /* 10 Tbit/s: what is more than that in ifHighSpeed is no Mbit/s */
+
 static_assert(COLUMNS <= PHU_WALK_COLUMNS_MAX, "a walk must hold every column");
 
 #define IF_ENTRY(column)                                                                           \
@@ -192,6 +194,14 @@ void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_S
     name[used] = '\0';
 }
 
+/* Some devices send times as plain integers. */
+static bool is_ticks(const struct phu_varbind *varbind)
+{
+    return varbind->kind == PHU_VARBIND_TICKS ||
+           ((varbind->kind == PHU_VARBIND_INTEGER || varbind->kind == PHU_VARBIND_GAUGE) &&
+            varbind->number <= UINT32_MAX);
+}
+
 static bool take_scalar(struct phu_ifmib *ifmib, enum column column,
                         const struct phu_varbind *varbind)
 {
@@ -205,7 +215,7 @@ static bool take_scalar(struct phu_ifmib *ifmib, enum column column,
         uptime->engine_s = (int64_t)varbind->number;
         return true;
     }
-    if (varbind->kind != PHU_VARBIND_TICKS)
+    if (!is_ticks(varbind))
         return false;
     /* Half the range tells "earlier" from "wrapped while we walked". */
     if (uptime->has_ticks && (uint32_t)varbind->number - uptime->ticks > UINT32_MAX / 2)
@@ -227,9 +237,10 @@ static bool take_speed(struct phu_ifmib_row *row, enum column column,
 {
     if (!is_amount(varbind))
         return false;
-    /* ifSpeed is 2^32-1 where it cannot say more; ifHighSpeed, in Mbit/s, is then the truth. */
+    /* ifSpeed is 2^32-1 where it cannot say more; ifHighSpeed, in Mbit/s, is then the truth. Some
+     * devices have bit/s there too. */
     if (column == HIGH_SPEED && varbind->number)
-        row->speed_bps = varbind->number * 1000000;
+        row->speed_bps = varbind->number * (varbind->number < MBPS_MAX ? 1000000 : 1);
     else if (column == SPEED && !row->speed_bps && varbind->number != UINT32_MAX)
         row->speed_bps = varbind->number;
     return true;
@@ -281,7 +292,7 @@ static bool take_cell(struct phu_ifmib *ifmib, struct phu_ifmib_row *row, unsign
     case HIGH_SPEED:
         return take_speed(row, column, varbind);
     case DISCONTINUITY:
-        if (varbind->kind != PHU_VARBIND_TICKS)
+        if (!is_ticks(varbind))
             return false;
         row->discontinuity = (uint32_t)varbind->number;
         row->has_discontinuity = true;

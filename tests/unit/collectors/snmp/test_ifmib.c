@@ -343,6 +343,36 @@ static void uptime_going_back_during_a_poll_is_seen(void **state)
     phu_ifmib_fini(&ifmib);
 }
 
+/* Times as plain integers, and bit/s where Mbit/s belong. */
+static void what_some_devices_send_is_understood(void **state)
+{
+    struct polling polling = {0};
+
+    (void)state;
+    fill(&device, &(struct make){1, true, true, false});
+    put(&device, IFX "15", 1, PHU_VARBIND_GAUGE, 1000000000);
+    put(&device, IFX "19", 1, PHU_VARBIND_INTEGER, 4711);
+    for (size_t i = 0; i < device.count; i++) {
+        struct object *object = &device.objects[i];
+
+        if (object->varbind.kind == PHU_VARBIND_TICKS)
+            object->varbind.kind = PHU_VARBIND_INTEGER;
+    }
+    qsort(device.objects, device.count, sizeof *device.objects, by_oid);
+    for (size_t i = 0; i < device.count; i++) {
+        device.objects[i].varbind.oid = device.objects[i].oid;
+        device.objects[i].varbind.oid_length = device.objects[i].length;
+        device.objects[i].varbind.text = (const uint8_t *)device.objects[i].text;
+    }
+    poll(&polling, &device, true, "*", 100);
+    assert_true(polling.ifmib.uptime.has_ticks);
+    assert_true(polling.ifmib.rows[0].has_discontinuity);
+    assert_int_equal(polling.ifmib.rows[0].discontinuity, 4711);
+    assert_int_equal(polling.ifmib.rows[0].speed_bps, 1000000000);
+    assert_int_equal(polling.ifmib.wrong_types, 0);
+    phu_ifmib_fini(&polling.ifmib);
+}
+
 static void names_are_made_fit_to_print(void **state)
 {
     static const struct {
@@ -387,6 +417,7 @@ int main(void)
         cmocka_unit_test(rows_are_bounded),
         cmocka_unit_test(counters_of_the_wrong_width_are_taken_as_sent),
         cmocka_unit_test(uptime_going_back_during_a_poll_is_seen),
+        cmocka_unit_test(what_some_devices_send_is_understood),
         cmocka_unit_test(names_are_made_fit_to_print),
     };
 
