@@ -12,6 +12,7 @@ else (`if_*`, `sys_*`) is no matter of profiles.
 
 import collections
 import csv
+import functools
 import json
 import pathlib
 import subprocess
@@ -182,9 +183,12 @@ STATES = {
 # -- Reading --------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=None)
 def rows(device=None):
+    if device:
+        return [row for row in rows() if row.device == device]
     with (RECORDINGS / "expected.csv").open(encoding="utf-8", newline="") as file:
-        return [Row(**row) for row in csv.DictReader(file) if device in (None, row["device"])]
+        return [Row(**row) for row in csv.DictReader(file)]
 
 
 def devices():
