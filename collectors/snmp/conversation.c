@@ -1,23 +1,25 @@
 /* See conversation.h. */
 #include "conversation.h"
 
+#include "agenda.h"
+#include "care.h"
 #include "device.h"
+#include "place.h"
 #include "report.h"
 
 #include "phusong/log.h"
+#include "phusong/sched.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* After so many polls a device is asked afresh for what it lacked. */
-#define HABITS_POLLS 100
-
-/* -- Opening and hanging up ------------------------------------------------------------------- */
+/* -- Lines ------------------------------------------------------------------------------------ */
 
 static void told(void *arg, const struct phu_session_news *news);
 
-static int start_session(struct phu_snmp_device *device)
+static int start_session(struct phu_snmp_line *line)
 {
+    struct phu_snmp_device *device = line->device;
     const struct phu_snmp_check_options *options = &device->options;
     struct phu_snmp_work *work = device->work;
     struct phu_session_config config = {.address = (const struct sockaddr *)&work->address,
@@ -29,43 +31,96 @@ static int start_session(struct phu_snmp_device *device)
                                         .timeout_ns = options->pdu_timeout_ns,
                                         .retries = (int)options->retries,
                                         .told = told,
-                                        .arg = device};
+                                        .arg = line};
 
-    return phu_session_open(device->snmp->shell, &config, &work->session);
+    return phu_session_open(device->snmp->shell, &config, &line->session);
+}
+
+static void hang_up_line(struct phu_snmp_line *line)
+{
+    struct phu_snmp_device *device = line->device;
+    struct phu_snmp_work *work = device->work;
+    const struct phu_session_counts *counts;
+
+    phu_timer_cancel(device->snmp->env.sched, &line->timer);
+    line->is_asking = false;
+    if (!line->session)
+        return;
+    counts = phu_session_counts(line->session);
+    work->counts.sent += counts->sent;
+    work->counts.timeouts += counts->timeouts;
+    work->counts.ignored += counts->ignored;
+    phu_session_close(line->session);
+    line->session = NULL;
 }
 
 void phu_snmp_hang_up(struct phu_snmp_device *device)
 {
-    struct phu_snmp_work *work = device->work;
-    const struct phu_session_counts *counts;
-
-    if (!work->session)
-        return;
-    counts = phu_session_counts(work->session);
-    work->counts.sent += counts->sent;
-    work->counts.timeouts += counts->timeouts;
-    work->counts.ignored += counts->ignored;
-    phu_session_close(work->session);
-    work->session = NULL;
+    for (unsigned i = 0; i < device->work->line_count; i++)
+        hang_up_line(device->work->lines[i]);
 }
 
-/* -- The walk --------------------------------------------------------------------------------- */
+/* -- Asking ------------------------------------------------------------------------------------ */
 
-/* After a whole walk a little more is asked for at once, until no limit of our own is left. */
-static void relax(struct phu_snmp_device *device)
+static bool is_busy(const struct phu_snmp_line *line)
 {
-    const struct phu_snmp_check_options *options = &device->options;
-
-    if (device->repetitions && ++device->repetitions >= options->max_repetitions)
-        device->repetitions = 0;
+    return line->is_asking || phu_timer_is_armed(&line->timer);
 }
 
-/* The walk has come to its end. */
-static void walked(struct phu_snmp_device *device)
+/* Asks what is next; false when the line has nothing to do. */
+static bool step(struct phu_snmp_line *line)
+{
+    struct phu_snmp_device *device = line->device;
+    struct phu_sched *sched = device->snmp->env.sched;
+    struct phu_walk_request request;
+    int64_t wait;
+
+    for (;;) {
+        if (line->task == PHU_TASK_NONE && !phu_agenda_next(line))
+            return false;
+        if (phu_walk_is_done(&line->walk)) {
+            phu_agenda_ended(line);
+            continue;
+        }
+        if (phu_agenda_stop(line))
+            continue;
+        wait = phu_care_wait(device, phu_sched_now(sched).ns);
+        if (wait > 0) {
+            phu_timer_after(sched, &line->timer, wait);
+            return true;
+        }
+        if (phu_walk_next(&line->walk, &request)) {
+            line->is_asking = true;
+            phu_session_ask(line->session, &request);
+            return true;
+        }
+    }
+}
+
+/* The lines that the check allows, once the device has shown that it answers. */
+static bool open_another_line(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+    struct phu_snmp_line *line;
+
+    if (work->line_count >= (unsigned)device->options.in_flight || !work->answers ||
+        !device->profile || !phu_agenda_has_next(device))
+        return false;
+    line = phu_snmp_line_add(device);
+    if (!line)
+        return false;
+    if (start_session(line) == 0)
+        return true;
+    phu_snmp_line_drop(device);
+    return false;
+}
+
+/* Everything has been read that this poll is for. */
+static void finish(struct phu_snmp_device *device)
 {
     const struct phu_snmp_work *work = device->work;
 
-    if (work->ifmib.row_count || work->ifmib.uptime.has_ticks)
+    if (work->ifmib.row_count || work->ifmib.uptime.has_ticks || work->has_rows)
         phu_snmp_finish(device, PHU_RESULT_OK, NULL);
     else if (phu_snmp_why_incomplete(work))
         phu_snmp_finish(device, PHU_RESULT_MISMATCH, phu_snmp_why_incomplete(work));
@@ -75,48 +130,39 @@ static void walked(struct phu_snmp_device *device)
                         "community");
 }
 
-static void ask_next(struct phu_snmp_device *device)
+/* Lets every line go on that has nothing to wait for; what one has read may be what another needs.
+ */
+static void go_on(struct phu_snmp_device *device)
 {
     struct phu_snmp_work *work = device->work;
-    struct phu_walk_request request;
+    bool is_any_busy = false, has_moved = true;
 
-    while (!phu_walk_next(&work->walk, &request)) {
-        if (!phu_ifmib_extend(&work->ifmib, &work->walk, device->spec.rows ? device->spec.rows : "",
-                              &device->habits)) {
-            relax(device);
-            walked(device);
-            return;
+    while (has_moved) {
+        has_moved = false;
+        for (unsigned i = 0; i < work->line_count; i++) {
+            if (!is_busy(work->lines[i]))
+                has_moved |= step(work->lines[i]);
         }
+        has_moved |= open_another_line(device);
     }
-    phu_session_ask(work->session, &request);
+    for (unsigned i = 0; i < work->line_count; i++)
+        is_any_busy |= is_busy(work->lines[i]);
+    if (!is_any_busy)
+        finish(device);
 }
 
-static void start_walk(struct phu_snmp_device *device)
+void phu_snmp_line_may_ask(struct phu_timer *timer)
 {
-    const struct phu_snmp_check_options *options = &device->options;
-    struct phu_walk_limits limits = {.is_bulk = device->secret->version != PHU_SNMP_V1,
-                                     .index_length = 1,
-                                     .repetitions =
-                                         device->habits.rows ? device->habits.rows + 1 : 4,
-                                     .repetitions_max = (unsigned)options->max_repetitions,
-                                     .rows_max = (unsigned)device->snmp->options->max_interfaces};
-
-    /* The first question to a new user is a small one: when it is not answered, that is not because
-     * the answer was too large for the path. */
-    if (device->secret->version == PHU_SNMP_V3 && !device->has_answered_user)
-        limits.repetitions = 1;
-    if (device->repetitions && device->repetitions < limits.repetitions_max)
-        limits.repetitions_max = device->repetitions;
-    if (++device->polls_since_habits > HABITS_POLLS) {
-        device->habits = (struct phu_ifmib_habits){.rows = device->habits.rows};
-        device->polls_since_habits = 0;
-    }
-    phu_walk_init(&device->work->walk, &limits, phu_ifmib_cell, &device->work->ifmib);
-    phu_ifmib_plan(&device->work->walk, &device->habits);
-    ask_next(device);
+    go_on(phu_container_of(timer, struct phu_snmp_line, timer)->device);
 }
 
 /* -- Who is there ----------------------------------------------------------------------------- */
+
+static void discover(struct phu_snmp_line *line)
+{
+    line->is_asking = true;
+    phu_session_discover(line->session);
+}
 
 void phu_snmp_converse(struct phu_snmp_device *device)
 {
@@ -124,15 +170,15 @@ void phu_snmp_converse(struct phu_snmp_device *device)
     int error;
 
     work->is_discovering = device->secret->version == PHU_SNMP_V3 && !device->user;
-    error = start_session(device);
+    error = start_session(work->lines[0]);
     if (error == -ENETUNREACH || error == -EHOSTUNREACH)
         phu_snmp_finish(device, PHU_RESULT_UNREACHABLE, "no route");
     else if (error)
         phu_snmp_finish(device, PHU_RESULT_LOCAL_ERROR, strerror(-error));
     else if (work->is_discovering)
-        phu_session_discover(work->session);
+        discover(work->lines[0]);
     else
-        start_walk(device);
+        go_on(device);
 }
 
 static void forget_engine(struct phu_snmp_device *device)
@@ -151,7 +197,7 @@ static void discover_again(struct phu_snmp_device *device)
 
 static void discovered(struct phu_snmp_device *device)
 {
-    struct phu_usm_engine engine = *phu_session_engine(device->work->session);
+    struct phu_usm_engine engine = *phu_session_engine(device->work->lines[0]->session);
     struct phu_usm_owner owner = {device->spec.id, (const struct sockaddr *)&device->work->address};
 
     device->work->has_discovered = true;
@@ -206,6 +252,8 @@ static void accepted(struct phu_snmp_device *device)
     if (device->work->is_other)
         phu_log_info("snmp", "device has another engine ID: swapped or re-flashed", "device=%s",
                      device->spec.id);
+    if (device->work->is_other)
+        device->must_identify = true;
     device->engine_length = engine->length;
     memcpy(device->engine, engine->id, engine->length);
 }
@@ -227,8 +275,26 @@ enum {
     STATUS_AUTHORIZATION = 16,
 };
 
-static void answered(struct phu_snmp_device *device, const struct phu_session_news *news)
+static void take_answer(struct phu_snmp_line *line, const struct phu_session_news *news)
 {
+    struct phu_snmp_work *work = line->device->work;
+
+    work->varbinds += (unsigned)news->count;
+    work->ifmib.now_ns = news->at_ns;
+    if (news->error_status == 0)
+        phu_walk_answer(&line->walk, news->varbinds, news->count);
+    else
+        phu_walk_error(&line->walk,
+                       news->error_status == STATUS_TOO_BIG        ? PHU_WALK_TOO_BIG
+                       : news->error_status == STATUS_NO_SUCH_NAME ? PHU_WALK_NO_SUCH_NAME
+                                                                   : PHU_WALK_REFUSED,
+                       news->error_index);
+    phu_agenda_answered(line);
+}
+
+static void answered(struct phu_snmp_line *line, const struct phu_session_news *news)
+{
+    struct phu_snmp_device *device = line->device;
     struct phu_snmp_work *work = device->work;
 
     if (work->is_discovering) {
@@ -243,17 +309,8 @@ static void answered(struct phu_snmp_device *device, const struct phu_session_ne
         work->first_response_ns = news->response_ns;
     if (!device->has_answered_user)
         accepted(device);
-    work->varbinds += (unsigned)news->count;
-    work->ifmib.now_ns = news->at_ns;
-    if (news->error_status == 0)
-        phu_walk_answer(&work->walk, news->varbinds, news->count);
-    else
-        phu_walk_error(&work->walk,
-                       news->error_status == STATUS_TOO_BIG        ? PHU_WALK_TOO_BIG
-                       : news->error_status == STATUS_NO_SUCH_NAME ? PHU_WALK_NO_SUCH_NAME
-                                                                   : PHU_WALK_REFUSED,
-                       news->error_index);
-    ask_next(device);
+    take_answer(line, news);
+    go_on(device);
 }
 
 static void reported(struct phu_snmp_device *device, const struct phu_session_news *news)
@@ -283,14 +340,35 @@ static enum phu_result result_of(enum phu_session_event event)
     return PHU_RESULT_TIMEOUT;
 }
 
+static unsigned repetitions_in_use(const struct phu_snmp_work *work)
+{
+    unsigned most = 1;
+
+    for (unsigned i = 0; i < work->line_count; i++) {
+        if (work->lines[i]->task != PHU_TASK_NONE && work->lines[i]->walk.repetitions > most)
+            most = work->lines[i]->walk.repetitions;
+    }
+    return most;
+}
+
+/* What the poll was busy with stays as far as it got. */
+static void break_off(struct phu_snmp_device *device, const struct phu_snmp_line *failed)
+{
+    for (unsigned i = 0; i < device->work->line_count; i++)
+        phu_agenda_break(device->work->lines[i], device->work->lines[i] == failed);
+}
+
 /* No more is to be had in this poll. */
-static void give_up(struct phu_snmp_device *device, enum phu_session_event event, const char *why)
+static void give_up(struct phu_snmp_device *device, const struct phu_snmp_line *failed,
+                    enum phu_session_event event, const char *why)
 {
     struct phu_snmp_work *work = device->work;
+    unsigned repetitions = repetitions_in_use(work);
 
+    break_off(device, failed);
     if (work->answers) {
         /* Large answers are the first that a bad path loses. */
-        device->repetitions = work->walk.repetitions > 1 ? work->walk.repetitions / 2 : 1;
+        device->repetitions = repetitions > 1 ? repetitions / 2 : 1;
         phu_snmp_finish(device, PHU_RESULT_PARTIAL, why ? why : "it stopped answering half-way");
     } else {
         phu_snmp_finish(device, result_of(event), why);
@@ -299,14 +377,23 @@ static void give_up(struct phu_snmp_device *device, enum phu_session_event event
 
 void phu_snmp_run_out_of_time(struct phu_snmp_device *device)
 {
+    struct phu_snmp_work *work = device->work;
+
     /* A changed engine ID looks like silence: next time, begin by asking for it. */
-    if (device->user && !device->work->answers && !device->work->has_discovered)
+    if (device->user && !work->answers && !work->has_discovered)
         forget_engine(device);
-    give_up(device, PHU_SESSION_TIMEOUT, "the time for this device ran out");
+    if (work->answers && phu_agenda_is_fast_done(device)) {
+        break_off(device, NULL);
+        phu_snmp_finish(device, PHU_RESULT_OK, NULL);
+    } else {
+        give_up(device, NULL, PHU_SESSION_TIMEOUT,
+                "the time for this device ran out; raise timeout, pdus_per_second or in_flight");
+    }
 }
 
-static void timed_out(struct phu_snmp_device *device)
+static void timed_out(struct phu_snmp_line *line)
 {
+    struct phu_snmp_device *device = line->device;
     struct phu_snmp_work *work = device->work;
 
     if (device->user && !work->has_discovered && !work->answers)
@@ -315,27 +402,28 @@ static void timed_out(struct phu_snmp_device *device)
         refuse(device, "the device says who it is but does not answer this user; most likely the "
                        "privacy passphrase, its protocol or the context is wrong");
     else
-        give_up(device, PHU_SESSION_TIMEOUT, NULL);
+        give_up(device, line, PHU_SESSION_TIMEOUT, NULL);
 }
 
 static void told(void *arg, const struct phu_session_news *news)
 {
-    struct phu_snmp_device *device = arg;
+    struct phu_snmp_line *line = arg;
 
+    line->is_asking = false;
     switch (news->event) {
     case PHU_SESSION_ANSWER:
-        answered(device, news);
+        answered(line, news);
         return;
     case PHU_SESSION_REPORT:
-        reported(device, news);
+        reported(line->device, news);
         return;
     case PHU_SESSION_TIMEOUT:
-        timed_out(device);
+        timed_out(line);
         return;
     case PHU_SESSION_REFUSED:
     case PHU_SESSION_UNREACHABLE:
     case PHU_SESSION_FAILED:
-        give_up(device, news->event, news->error ? strerror(-news->error) : NULL);
+        give_up(line->device, line, news->event, news->error ? strerror(-news->error) : NULL);
         return;
     }
 }

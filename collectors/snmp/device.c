@@ -1,7 +1,7 @@
-/* One device, and what a poll of it goes through:
+/* One device: its life, and the first steps of a poll.
  *
  *   wait for a place -> read the credential -> resolve the name    place.c, and here
- *   -> (version 3: who are you?) -> walk the interfaces            conversation.c
+ *   -> (version 3: who are you?) -> what the agenda wants          conversation.c, agenda.c
  *   -> report                                                      report.c
  *
  * A poll ends in exactly one verdict, at the latest at its deadline, and what was read until then
@@ -10,8 +10,10 @@
 #include "device.h"
 
 #include "conversation.h"
+#include "identify.h"
 #include "place.h"
 #include "report.h"
+#include "tables.h"
 
 #include "phusong/resolve.h"
 #include "phusong/sched.h"
@@ -96,8 +98,10 @@ void phu_snmp_device_begin(struct phu_snmp_device *device)
 {
     char why[256];
 
-    device->work = phu_snmp_work_take(device->snmp);
-    if (!has_secret(device, why, sizeof why))
+    phu_snmp_work_take(device);
+    device->poll++;
+    phu_identify_begin(device);
+    if (!has_secret(device, why, sizeof why) || !phu_identify_is_possible(device, why, sizeof why))
         phu_snmp_finish(device, PHU_RESULT_NOPERM, why);
     else
         locate(device);
@@ -150,6 +154,8 @@ void phu_snmp_device_free(struct phu_snmp_device *device)
     phu_usm_drop(snmp->usm, device->user);
     phu_secrets_drop(&snmp->secrets, device->secret);
     phu_interfaces_fini(&device->interfaces);
+    phu_tables_drop(device);
+    phu_profiles_free(device->profiles);
     free(device);
     phu_snmp_begin_next(snmp);
 }

@@ -1,12 +1,21 @@
-/* A device and a poll of it, as the files that carry a poll out share them: place.c, device.c,
- * conversation.c and report.c.
+/* A device and a poll of it, as the files that carry a poll out share them.
  *
- * What lasts from poll to poll is small: the user at the device's engine, habits, and the baselines
- * of its interfaces. Everything a poll needs besides is a `work`, of which there are as many as
- * polls in flight.
+ *   place.c         who may poll now
+ *   device.c        life of a device, and the first steps of a poll
+ *   conversation.c  sessions: version 3, what each answer or silence leads to
+ *   agenda.c        what to ask for next: who are you, processor, interfaces, tables
+ *   identify.c      which profile is the device's
+ *   tables.c        which table of the profile is due, and how far it has been read
+ *   table_row.c     from a row that was read to values in the sink
+ *   report.c        how a poll ends
+ *
+ * What lasts from poll to poll is small: the user at the device's engine, habits, the baselines of
+ * its interfaces, and what tables.h keeps of a profile's tables. Everything a poll needs besides is
+ * a `work`, of which there are as many as polls in flight.
  */
 #pragma once
 
+#include "gather.h"
 #include "interfaces.h"
 #include "session.h"
 #include "snmp.h"
@@ -19,20 +28,61 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct phu_identify;
+struct phu_profile;
+struct phu_profiles;
 struct phu_resolve;
+struct phu_tables;
+
+#define PHU_SNMP_LINES_MAX 8 /* questions to one device at the same time */
+
+enum phu_snmp_task {
+    PHU_TASK_NONE,
+    PHU_TASK_IDENTIFY, /* sysObjectID, sysDescr, sysName */
+    PHU_TASK_HAS,      /* has it the object that a profile requires? */
+    PHU_TASK_CLOCKS,   /* sysUpTime of a device whose interfaces are not read */
+    PHU_TASK_CPU,
+    PHU_TASK_INTERFACES,
+    PHU_TASK_TABLE,
+};
+
+/* A session with the device and what it is busy with. */
+struct phu_snmp_line {
+    struct phu_snmp_device *device;
+    struct phu_session *session;
+    struct phu_timer timer; /* until the device's messages per second let it ask */
+    enum phu_snmp_task task;
+    unsigned table; /* of phu_tables */
+    bool is_slow;   /* the table waits for its time: not what each poll must read */
+    bool is_asking;
+    struct phu_walk walk;
+    struct phu_gather gather;
+};
 
 struct phu_snmp_work {
     struct phu_snmp_work *next; /* among the spare ones */
-    struct phu_session *session;
+    struct phu_snmp_line *lines[PHU_SNMP_LINES_MAX];
+    unsigned line_count;
     struct phu_session_counts counts; /* of sessions already closed */
-    struct phu_walk walk;
     struct phu_ifmib ifmib;
+    struct phu_identify *identify;
     struct phu_resolve *resolve;
     struct sockaddr_storage address;
     bool is_discovering, has_discovered;
     bool is_other; /* another engine than before: a swapped or re-flashed device */
-    unsigned answers, varbinds;
+    bool has_read_clocks, has_read_cpu, has_read_interfaces;
+    bool has_put_interfaces, has_judged, has_too_many_interfaces;
+    bool has_rows;        /* of a table */
+    bool is_care_stopped; /* its processor is too busy for slow tables */
+    enum phu_uptime_verdict uptime;
+    unsigned answers, varbinds, cuts, wrong_cells;
+    unsigned repetitions_least;    /* of walks that were cut */
+    struct phu_walk_faults faults; /* of walks that have ended */
     int64_t first_response_ns;
+    struct phu_mono fast_done;            /* when all but slow tables had been read; 0: not yet */
+    double cpu_pct;                       /* the busiest; negative: not read */
+    double cpu_worst_pct;                 /* later on as well */
+    struct phu_index cpu_place, cpu_seen; /* the row before the busiest one; the last one */
 };
 
 struct phu_snmp_device {
@@ -44,6 +94,8 @@ struct phu_snmp_device {
     struct phu_timer timer;     /* deadline */
     struct phu_mono started;
     bool is_waiting;
+    bool is_too_busy; /* its processor, as last logged */
+    bool must_identify;
     struct phu_secret *secret;
     struct phu_usm_user *user;         /* NULL until the engine is known */
     bool has_answered_user;            /* this user has been accepted */
@@ -51,9 +103,15 @@ struct phu_snmp_device {
     uint8_t engine_length;
     enum phu_result last_result;
     unsigned polls_since_habits, repetitions;
+    uint32_t poll; /* number of the poll */
     struct phu_ifmib_habits habits;
     struct phu_uptime uptime;
     struct phu_interfaces interfaces;
+    struct phu_profiles *profiles;     /* the set that its profile is of, shared */
+    const struct phu_profile *profile; /* NULL until identified */
+    struct phu_tables *tables;         /* NULL: nothing but interfaces */
+    int64_t identified_ns;
+    int64_t may_ask_ns; /* its messages per second allow the next one then */
 };
 
 /* A place has become free for it: the poll begins. */

@@ -66,6 +66,11 @@ static const struct phu_oid prefixes[COLUMNS] = {
     [LOW + PHU_IF_OUT_PACKETS] = IF_ENTRY(17),
 };
 
+const struct phu_oid *phu_ifmib_counter_oid(enum phu_if_counter counter, uint8_t bits)
+{
+    return &prefixes[(bits == 64 || counter >= PHU_IF_IN_ERRORS ? HIGH : LOW) + counter];
+}
+
 /* -- Rows ------------------------------------------------------------------------------------ */
 
 void phu_ifmib_reset(struct phu_ifmib *ifmib, size_t rows_max)
@@ -167,7 +172,7 @@ static size_t utf8_length(const uint8_t *text, size_t left)
     return length;
 }
 
-void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_SIZE])
+void phu_text_clean(const uint8_t *text, size_t length, char *clean, size_t size)
 {
     size_t used = 0;
 
@@ -179,19 +184,24 @@ void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_S
         length--;
     }
     while (length) {
-        size_t size = utf8_length(text, length);
+        size_t step = utf8_length(text, length);
 
-        if (used + (size ? size : 1) >= PHU_IFNAME_SIZE)
+        if (used + (step ? step : 1) >= size)
             break;
-        if (size)
-            memcpy(name + used, text, size);
+        if (step)
+            memcpy(clean + used, text, step);
         else
-            name[used] = '?';
-        used += size ? size : 1;
-        text += size ? size : 1;
-        length -= size ? size : 1;
+            clean[used] = '?';
+        used += step ? step : 1;
+        text += step ? step : 1;
+        length -= step ? step : 1;
     }
-    name[used] = '\0';
+    clean[used] = '\0';
+}
+
+void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_SIZE])
+{
+    phu_text_clean(text, length, name, PHU_IFNAME_SIZE);
 }
 
 /* Some devices send times as plain integers. */
@@ -333,12 +343,17 @@ static void add_low(struct phu_walk *walk)
         add(walk, LOW + i);
 }
 
+void phu_ifmib_plan_clocks(struct phu_walk *walk)
+{
+    phu_walk_add_scalar(walk, UPTIME, &prefixes[UPTIME], true);
+    phu_walk_add_scalar(walk, ENGINE_TIME, &prefixes[ENGINE_TIME], false);
+}
+
 void phu_ifmib_plan(struct phu_walk *walk, const struct phu_ifmib_habits *habits)
 {
     bool has_high = walk->limits.is_bulk && !habits->lacks_high;
 
-    phu_walk_add_scalar(walk, UPTIME, &prefixes[UPTIME], true);
-    phu_walk_add_scalar(walk, ENGINE_TIME, &prefixes[ENGINE_TIME], false);
+    phu_ifmib_plan_clocks(walk);
     add(walk, habits->lacks_names ? DESCR : NAME);
     for (unsigned i = 0; i < PHU_IF_IN_ERRORS && has_high; i++)
         add(walk, HIGH + i);

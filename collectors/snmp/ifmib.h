@@ -70,6 +70,9 @@ void phu_ifmib_fini(struct phu_ifmib *ifmib);
 /* The columns to begin with. */
 void phu_ifmib_plan(struct phu_walk *walk, const struct phu_ifmib_habits *habits);
 
+/* The clocks alone: of a device whose interfaces are not read. */
+void phu_ifmib_plan_clocks(struct phu_walk *walk);
+
 /* When the walk has ended: adds the columns that turned out to be needed for the interfaces that
  * `patterns` wants, and returns true, or notes what was learnt and returns false. */
 bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char *patterns,
@@ -78,5 +81,10 @@ bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char
 /* Name of the interface of this index, NULL when it is not known. */
 const char *phu_ifmib_name(const struct phu_ifmib *ifmib, uint32_t index);
 
-/* Text of a device as a tag value: printable UTF-8 without outer spaces, cut at a character. */
+/* The column that this counter is read from. */
+const struct phu_oid *phu_ifmib_counter_oid(enum phu_if_counter counter, uint8_t bits);
+
+/* Text of a device: printable UTF-8 without outer spaces, cut at a character. */
+void phu_text_clean(const uint8_t *text, size_t length, char *clean, size_t size);
+/* The same as a tag value. */
 void phu_ifname_clean(const uint8_t *text, size_t length, char name[PHU_IFNAME_SIZE]);

@@ -5,14 +5,20 @@
 
 struct phu_snmp;
 struct phu_snmp_device;
+struct phu_snmp_line;
 struct phu_snmp_work;
 struct phu_timer;
 
-/* A place and an empty work for it. */
-struct phu_snmp_work *phu_snmp_work_take(struct phu_snmp *snmp);
+/* A place, and an empty work for the device with one line. */
+void phu_snmp_work_take(struct phu_snmp_device *device);
 /* The device's poll is over or dropped: hangs up and gives its place back. Harmless without one. */
 void phu_snmp_work_give(struct phu_snmp_device *device);
 void phu_snmp_work_free_spare(struct phu_snmp *snmp);
+
+/* One more line of the device's poll, which takes a place of its own; NULL when none is free. */
+struct phu_snmp_line *phu_snmp_line_add(struct phu_snmp_device *device);
+/* Gives back the line added last. */
+void phu_snmp_line_drop(struct phu_snmp_device *device);
 
 void phu_snmp_queue_put(struct phu_snmp_device *device);
 /* Harmless when it does not wait. */

@@ -1,15 +1,20 @@
 /* See report.h. */
 #include "report.h"
 
+#include "care.h"
 #include "conversation.h"
 #include "device.h"
 #include "place.h"
+#include "table_row.h"
+#include "tables.h"
+#include "tell.h"
 
 #include "phusong/log.h"
 #include "phusong/sched.h"
 #include "phusong/sink.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static void add(struct phu_value *values, size_t *count, unsigned metric, int64_t value)
 {
@@ -20,6 +25,26 @@ static void add_count(struct phu_value *values, size_t *count, unsigned metric, 
 {
     if (value)
         add(values, count, metric, value);
+}
+
+/* -- What is told ---------------------------------------------------------------------------- */
+
+static void tell_clocks(const struct phu_snmp_device *device)
+{
+    const struct phu_uptime *uptime = &device->work->ifmib.uptime;
+    char text[2 * PHU_ENGINE_ID_MAX + 1];
+
+    if (!device->spec.trace)
+        return;
+    if (uptime->has_ticks) {
+        snprintf(text, sizeof text, "%" PRIu32 ".%02" PRIu32, uptime->ticks / 100,
+                 uptime->ticks % 100);
+        phu_tell_fact(device, "sys_uptime", text);
+    }
+    for (unsigned i = 0; i < device->engine_length; i++)
+        snprintf(text + 2 * (size_t)i, 3, "%02x", device->engine[i]);
+    if (device->engine_length)
+        phu_tell_fact(device, "engine_id", text);
 }
 
 /* -- Interfaces ------------------------------------------------------------------------------ */
@@ -58,47 +83,50 @@ static void put_row(void *arg, const struct phu_interface_report *report)
                                            .completed = reporting->completed,
                                            .values = values,
                                            .value_count = count});
+    if (device->spec.trace)
+        phu_tell_interface(device, report, phu_table_interface_serves(device, row->name));
 }
 
 static int find_row(void *arg, const char *name, uint32_t *row)
 {
     const struct reporting *reporting = arg;
-    const struct phu_snmp_device *device = reporting->device;
 
-    return phu_sink_row(device->snmp->env.sink, device->spec.check,
-                        &(struct phu_row){.tag = "interface", .name = name}, row);
+    return phu_table_interface_row(reporting->device, name, row);
 }
 
-static enum phu_uptime_verdict judge_uptime(struct phu_snmp_device *device)
+void phu_snmp_judge_uptime(struct phu_snmp_device *device)
 {
-    const struct phu_ifmib *ifmib = &device->work->ifmib;
-    enum phu_uptime_verdict verdict = phu_uptime_judge(&device->uptime, &ifmib->uptime);
+    struct phu_snmp_work *work = device->work;
+    const struct phu_ifmib *ifmib = &work->ifmib;
 
-    if (ifmib->has_restarted || device->work->is_other)
-        verdict = PHU_UPTIME_RESTARTED;
+    work->has_judged = true;
+    work->uptime = phu_uptime_judge(&device->uptime, &ifmib->uptime);
+    if (ifmib->has_restarted || work->is_other)
+        work->uptime = PHU_UPTIME_RESTARTED;
     if (ifmib->uptime.has_ticks || ifmib->uptime.has_engine_s)
         device->uptime = ifmib->uptime;
-    if (verdict == PHU_UPTIME_RESTARTED) {
-        unsigned rows = device->habits.rows;
-
-        device->habits = (struct phu_ifmib_habits){.rows = rows};
-        phu_log_info("snmp", "device has restarted", "device=%s uptime_s=%" PRIu32, device->spec.id,
-                     ifmib->uptime.ticks / 100);
-    }
-    return verdict;
+    tell_clocks(device);
+    if (work->uptime != PHU_UPTIME_RESTARTED)
+        return;
+    device->habits = (struct phu_ifmib_habits){.rows = device->habits.rows};
+    device->must_identify = true;
+    if (device->tables)
+        phu_tables_reset(device->tables, ifmib->now_ns);
+    phu_log_info("snmp", "device has restarted", "device=%s uptime_s=%" PRIu32, device->spec.id,
+                 ifmib->uptime.ticks / 100);
 }
 
-static void put_rows(struct phu_snmp_device *device, bool is_complete,
-                     enum phu_uptime_verdict uptime)
+void phu_snmp_put_interfaces(struct phu_snmp_device *device, bool is_complete)
 {
     struct reporting reporting = {device, phu_sched_now(device->snmp->env.sched)};
     struct phu_interfaces_terms terms = {.patterns = device->spec.rows ? device->spec.rows : "",
-                                         .uptime = uptime,
+                                         .uptime = device->work->uptime,
                                          .is_complete = is_complete,
                                          .row = find_row,
                                          .report = put_row,
                                          .arg = &reporting};
 
+    device->work->has_put_interfaces = true;
     /* Rows of a device that restarted while it was read are of two lives. */
     if (device->work->ifmib.has_restarted)
         phu_interfaces_reset(&device->interfaces);
@@ -111,10 +139,33 @@ static void put_rows(struct phu_snmp_device *device, bool is_complete,
 
 static unsigned bad_answers(const struct phu_snmp_work *work)
 {
-    const struct phu_walk_faults *faults = &work->walk.faults;
+    const struct phu_walk_faults *faults = &work->faults;
 
     return faults->backwards + faults->misfits + faults->surplus + faults->refusals +
-           faults->stalls + work->ifmib.wrong_types + work->counts.ignored;
+           faults->stalls + work->ifmib.wrong_types + work->wrong_cells + work->counts.ignored;
+}
+
+/* Its load is left to the profile where a table of it tells the same. */
+static bool feeds(const struct phu_profile *profile, int metric)
+{
+    for (size_t i = 0; i < profile->table_count; i++) {
+        for (unsigned k = 0; k < profile->tables[i].column_count; k++) {
+            if (profile->tables[i].columns[k].metric == metric)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void add_care(const struct phu_snmp_device *device, struct phu_value *values, size_t *count)
+{
+    const struct phu_snmp_work *work = device->work;
+    const struct phu_snmp *snmp = device->snmp;
+
+    if (work->has_read_cpu && work->cpu_pct >= 0 && !feeds(device->profile, snmp->cpu_metric))
+        values[(*count)++] =
+            (struct phu_value){.metric = (uint32_t)snmp->cpu_metric, .f = work->cpu_pct};
+    add_count(values, count, (unsigned)snmp->care_stops_metric, phu_care_has_stopped(device));
 }
 
 static void put_verdict(struct phu_snmp_device *device, const struct phu_observation *verdict,
@@ -140,12 +191,16 @@ static void put_verdict(struct phu_snmp_device *device, const struct phu_observa
     if (work && work->answers) {
         add(values, &count, PHU_SNMP_RESPONSE_US, (work->first_response_ns + 500) / PHU_NS_PER_US);
         add(values, &count, PHU_SNMP_DURATION_US,
-            phu_mono_since(verdict->completed, verdict->started) / PHU_NS_PER_US);
+            phu_mono_since(work->fast_done.ns ? work->fast_done : verdict->completed,
+                           verdict->started) /
+                PHU_NS_PER_US);
     }
     if (is_answered && work && work->ifmib.uptime.has_ticks)
         add(values, &count, PHU_SNMP_UPTIME_S, work->ifmib.uptime.ticks / 100);
     if (is_answered && work)
         add(values, &count, PHU_SNMP_INTERFACES, (int64_t)device->interfaces.active_count);
+    if (is_answered && work)
+        add_care(device, values, &count);
     observation.values = values;
     observation.value_count = count;
     phu_snmp_work_give(device);
@@ -154,10 +209,12 @@ static void put_verdict(struct phu_snmp_device *device, const struct phu_observa
 
 const char *phu_snmp_why_incomplete(const struct phu_snmp_work *work)
 {
-    const struct phu_walk_faults *faults = &work->walk.faults;
+    const struct phu_walk_faults *faults = &work->faults;
 
-    if (faults->overflows || work->ifmib.rows_over_limit)
+    if (work->ifmib.rows_over_limit || work->has_too_many_interfaces)
         return "more interfaces than max_interfaces; raise it";
+    if (faults->overflows)
+        return "a table has more rows than max_rows; raise it";
     if (work->ifmib.has_restarted)
         return "the device restarted while it was read";
     if (faults->backwards)
@@ -195,11 +252,42 @@ static void count_up(struct phu_snmp *snmp, const struct phu_snmp_work *work)
     snmp->bad_answers += bad_answers(work);
 }
 
+/* What asking taught about how much the device can answer at once. */
+static void learn_repetitions(struct phu_snmp_device *device, enum phu_result result)
+{
+    const struct phu_snmp_work *work = device->work;
+    unsigned more;
+
+    if (work->cuts) {
+        device->repetitions = work->repetitions_least ? work->repetitions_least : 1;
+        return;
+    }
+    if (result != PHU_RESULT_OK || !device->repetitions)
+        return;
+    more = device->repetitions / 4 + 1;
+    device->repetitions += more;
+    if (device->repetitions >= device->options.max_repetitions)
+        device->repetitions = 0;
+}
+
+/* Whatever was read is used, however the poll ended. */
+static void use_what_came(struct phu_snmp_device *device)
+{
+    struct phu_snmp_work *work = device->work;
+
+    if (!work->has_judged)
+        phu_snmp_judge_uptime(device);
+    if (!work->has_put_interfaces && (work->has_read_interfaces || work->ifmib.row_count))
+        phu_snmp_put_interfaces(device, work->has_read_interfaces);
+    phu_care_tell(device);
+    phu_tables_tell(device);
+}
+
 void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, const char *why)
 {
     struct phu_snmp *snmp = device->snmp;
     struct phu_snmp_work *work = device->work;
-    enum phu_uptime_verdict uptime = PHU_UPTIME_UNKNOWN;
+    bool has_restarted = false;
     struct phu_observation verdict = {
         .check = device->spec.check, .result = result, .started = device->started};
 
@@ -207,8 +295,9 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
     if (work) {
         phu_snmp_hang_up(device);
         if (work->answers) {
-            uptime = judge_uptime(device);
-            put_rows(device, result == PHU_RESULT_OK, uptime);
+            use_what_came(device);
+            learn_repetitions(device, result);
+            has_restarted = work->uptime == PHU_UPTIME_RESTARTED;
         }
         if (result == PHU_RESULT_OK && phu_snmp_why_incomplete(work)) {
             verdict.result = PHU_RESULT_PARTIAL;
@@ -218,6 +307,6 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
     }
     verdict.completed = phu_sched_now(snmp->env.sched);
     log_change(device, verdict.result, why);
-    put_verdict(device, &verdict, uptime == PHU_UPTIME_RESTARTED);
+    put_verdict(device, &verdict, has_restarted);
     phu_snmp_begin_next(snmp);
 }

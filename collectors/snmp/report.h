@@ -8,6 +8,8 @@
 
 #include "phusong/observation.h"
 
+#include <stdbool.h>
+
 struct phu_snmp_device;
 struct phu_snmp_work;
 
@@ -15,6 +17,11 @@ struct phu_snmp_work;
  * device begin. OK becomes PARTIAL when something was missing. `why` is for the log; may be NULL.
  */
 void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, const char *why);
+
+/* The device's clocks have been read: has it restarted? Then nothing goes on that was counted. */
+void phu_snmp_judge_uptime(struct phu_snmp_device *device);
+/* Compares its interfaces with those of the last poll and puts what each has carried. */
+void phu_snmp_put_interfaces(struct phu_snmp_device *device, bool is_complete);
 
 /* What was missing in the answers, for the log; NULL: nothing. */
 const char *phu_snmp_why_incomplete(const struct phu_snmp_work *work);

@@ -1,11 +1,13 @@
 /* What the files of the collector share: its options, its metrics, and itself. */
 #pragma once
 
+#include "binding.h"
 #include "metrics.h"
 #include "secret.h"
 #include "socket.h"
 
 #include "phusong/collector.h"
+#include "phusong/conf.h"
 #include "phusong/sched.h"
 
 struct phu_profiles;
@@ -15,14 +17,16 @@ struct phu_usm;
 
 /* Section collectors.snmp. */
 struct phu_snmp_options {
-    int64_t concurrency, max_interfaces, receive_buffer;
-    char *profiles; /* folder; "": none but those that come with phusong */
+    int64_t concurrency, max_interfaces, max_rows, receive_buffer;
+    char *profiles;         /* folder; "": none but those that come with phusong */
+    struct phu_list serves; /* struct phu_serves_option */
 };
 
 /* Keys of a check. */
 struct phu_snmp_check_options {
-    int64_t port, retries, max_repetitions;
-    int64_t pdu_timeout_ns;
+    int64_t port, retries, max_repetitions, in_flight;
+    int64_t pdu_timeout_ns, slow_ns, static_ns;
+    double pdus_per_second, cpu_limit;
 };
 
 extern const struct phu_option_table phu_snmp_options, phu_snmp_check_options;
@@ -42,7 +46,10 @@ struct phu_snmp {
     struct phu_snmp_work *spare; /* for polls to come */
     struct phu_udp_counts udp;
     int64_t in_flight, waiting;
+    struct phu_serves serves;
+    int cpu_metric, care_stops_metric, cell_metric, cell_changes_metric;
     int64_t pdus, timeouts, bad_answers, rows_refused;
+    int64_t rows_bound, unbound_patterns, served_missing;
 };
 
 struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,

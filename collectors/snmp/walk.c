@@ -171,12 +171,17 @@ static void end_steady(struct phu_walk *walk)
     }
 }
 
+bool phu_walk_is_done(const struct phu_walk *walk)
+{
+    return !is_table_open(walk) && !is_scalar_open(walk);
+}
+
 bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request)
 {
     walk->asked_count = 0;
     request->is_bulk = walk->limits.is_bulk;
     request->name_count = 0;
-    if (!is_table_open(walk) && !is_scalar_open(walk))
+    if (phu_walk_is_done(walk))
         return false;
     ask_scalars(walk, request);
     if (walk->asked_count == walk->width && is_table_open(walk)) {

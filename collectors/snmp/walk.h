@@ -147,6 +147,8 @@ void phu_walk_add_scalar(struct phu_walk *walk, unsigned id, const struct phu_oi
 void phu_walk_add_peek(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
                        const struct phu_index *place);
 
+/* Has every column ended? */
+bool phu_walk_is_done(const struct phu_walk *walk);
 /* False when every column has ended. */
 bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request);
 

@@ -1,0 +1,517 @@
+/* From rows to values. See table_row.h. */
+#include "table_row.h"
+
+#include "device.h"
+#include "tables.h"
+#include "tell.h"
+
+#include "phusong/sched.h"
+#include "phusong/sink.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The most that a counter of 32 bits is believed to grow in a second: without a bound none that
+ * shrank could be told from a reset. Bytes of a modem: 320 Mbit/s; errors and the like. */
+#define MODEM_BYTES_PER_S UINT64_C(40000000)
+#define EVENTS_PER_S UINT64_C(10000000)
+
+#define TEXT_SIZE 160
+
+struct taking {
+    struct phu_snmp_device *device;
+    struct phu_tables *tables;
+    struct phu_table_state *state;
+    const struct phu_profile_table *table;
+    const struct phu_gather_row *row;
+    struct phu_read reads[PHU_PROFILE_COLUMNS_MAX];
+    char name[PHU_PROFILE_NAME_SIZE];
+    uint64_t key;
+    struct phu_mono now;
+    struct phu_value values[PHU_PROFILE_COLUMNS_MAX + 2];
+    size_t value_count;
+};
+
+/* -- Names ------------------------------------------------------------------------------------- */
+
+static const char *ifname(void *arg, uint32_t ifindex)
+{
+    const struct phu_snmp_device *device = arg;
+
+    return phu_ifmib_name(&device->work->ifmib, ifindex);
+}
+
+static int fill_name(const struct taking *taking, const char *pattern,
+                     char name[PHU_PROFILE_NAME_SIZE])
+{
+    struct phu_row_source source = {.table = taking->table,
+                                    .index = taking->row->index.part,
+                                    .index_length = taking->row->index.length,
+                                    .cells = taking->row->cells,
+                                    .ifname = ifname,
+                                    .arg = taking->device};
+
+    return phu_profile_row_name(pattern, &source, name);
+}
+
+static bool is_device_itself(const struct phu_profile_table *table)
+{
+    return strcmp(table->measurement, "device") == 0 && !table->tag;
+}
+
+static int name_row(struct taking *taking)
+{
+    const struct phu_profile_table *table = taking->table;
+
+    taking->name[0] = '\0';
+    if (table->tag) {
+        int error = fill_name(taking, table->row, taking->name);
+
+        if (error)
+            return error;
+        if (!taking->name[0])
+            return -EINVAL;
+    }
+    taking->key = phu_rows_key(table->tag ? table->tag : "", taking->name);
+    return 0;
+}
+
+/* -- Whom it serves ---------------------------------------------------------------------------- */
+
+static void find_text(const struct taking *taking, enum phu_profile_use use, char text[TEXT_SIZE])
+{
+    text[0] = '\0';
+    for (unsigned i = 0; i < taking->table->column_count && !text[0]; i++) {
+        const struct phu_profile_column *column = &taking->table->columns[i];
+        const struct phu_cell *cell = &taking->row->cells[column->of >= 0 ? column->of : (int)i];
+
+        if (column->use == use && cell->kind == PHU_VARBIND_TEXT)
+            phu_text_clean(cell->text, cell->text_length, text, TEXT_SIZE);
+    }
+}
+
+static bool is_quality(const struct phu_profile_table *table)
+{
+    return strcmp(table->measurement, "signal") == 0 || strcmp(table->measurement, "optics") == 0 ||
+           strcmp(table->measurement, "radio") == 0;
+}
+
+static uint32_t remembered(const struct phu_tables *tables, uint64_t key)
+{
+    const struct phu_row_memory *memory = phu_rows_find(&tables->rows, key);
+
+    return memory ? memory->endpoint : 0;
+}
+
+static void remember(struct taking *taking, uint32_t whom)
+{
+    struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
+
+    memory->endpoint = whom;
+    memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
+}
+
+/* Bindings by text last: they are known from the table that has the texts on. */
+static uint32_t find_whom(struct taking *taking, const struct phu_claim_row *row)
+{
+    struct phu_tables *tables = taking->tables;
+    uint32_t before = remembered(tables, taking->key);
+    uint32_t whom = phu_claims_find(&tables->bindings, row);
+
+    if (!whom && row->description[0])
+        whom = phu_claims_make(&tables->bindings, &taking->device->snmp->serves, row->description,
+                               before);
+    if (!whom && !taking->state->has_texts)
+        whom = before;
+    if (!whom && is_quality(taking->table) && taking->table->emit != PHU_EMIT_NONE)
+        whom = phu_claims_rest(&tables->bindings);
+    if (whom != before)
+        remember(taking, whom);
+    return whom;
+}
+
+static bool has_bindings(const struct phu_snmp_device *device)
+{
+    return device->tables->bindings.served_count || device->snmp->serves.count;
+}
+
+static void note_unmatched(struct taking *taking, const char *description)
+{
+    char note[TEXT_SIZE + 2 * PHU_PROFILE_NAME_SIZE];
+
+    if (!taking->device->spec.trace || !description[0] || !taking->device->snmp->serves.count)
+        return;
+    snprintf(note, sizeof note, "%s %s: no pattern of serves matches \"%s\"",
+             taking->table->tag ? taking->table->tag : "row", taking->name, description);
+    phu_tell_note(taking->device, note);
+}
+
+static uint32_t bind_row(struct taking *taking, char text[TEXT_SIZE])
+{
+    char description[TEXT_SIZE], serial[TEXT_SIZE], index[PHU_INDEX_TEXT_SIZE];
+    struct phu_claim_row row = {.is_interface = taking->table->tag &&
+                                                strcmp(taking->table->tag, "interface") == 0,
+                                .name = taking->name,
+                                .index = index,
+                                .description = description,
+                                .serial = serial};
+    uint32_t whom;
+
+    text[0] = '\0';
+    if (!has_bindings(taking->device) && !taking->device->spec.trace)
+        return 0;
+    phu_index_print(&taking->row->index, index, sizeof index);
+    find_text(taking, PHU_USE_DESCRIPTION, description);
+    find_text(taking, PHU_USE_SERIAL, serial);
+    snprintf(text, TEXT_SIZE, "%s", description[0] ? description : serial);
+    whom = find_whom(taking, &row);
+    if (!whom)
+        note_unmatched(taking, description);
+    return whom;
+}
+
+/* -- Its handle -------------------------------------------------------------------------------- */
+
+static void note_stranger(struct phu_snmp_device *device, const char *tag, const char *name,
+                          const char *endpoint)
+{
+    char text[TEXT_SIZE + PHU_PROFILE_NAME_SIZE];
+
+    snprintf(text, sizeof text, "%s %s names %s", tag, name, endpoint);
+    phu_table_examples_add(&device->tables->strangers, text);
+    if (device->spec.trace) {
+        char note[sizeof text + 40];
+
+        snprintf(note, sizeof note, "%s, which the inventory does not have", text);
+        phu_tell_note(device, note);
+    }
+}
+
+/* Asks the sink; a row that serves an unknown endpoint stays one that serves nobody. */
+static int ask_sink(struct phu_snmp_device *device, const struct phu_row *wanted, bool *is_stranger,
+                    uint32_t *handle)
+{
+    const struct phu_collector_env *env = &device->snmp->env;
+    struct phu_row row = *wanted;
+    int error = phu_sink_row(env->sink, device->spec.check, &row, handle);
+
+    *is_stranger = error == -ENOENT && row.endpoint;
+    if (!*is_stranger) {
+        if (!error && row.endpoint)
+            device->tables->bound++;
+        return error;
+    }
+    note_stranger(device, row.tag, row.name, row.endpoint);
+    row.endpoint = NULL;
+    return phu_sink_row(env->sink, device->spec.check, &row, handle);
+}
+
+static bool take_handle(struct taking *taking, const char *tag, const char *name, uint64_t key,
+                        uint32_t whom, uint32_t *handle)
+{
+    struct phu_tables *tables = taking->tables;
+    struct phu_row_memory *memory = phu_rows_take(&tables->rows, key);
+    struct phu_row wanted = {.tag = tag,
+                             .name = name,
+                             .endpoint =
+                                 whom ? phu_claims_endpoint(&tables->bindings, whom) : NULL};
+
+    memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
+    if (!memory->handle && !memory->is_refused) {
+        memory->is_refused =
+            ask_sink(taking->device, &wanted, &memory->has_no_endpoint, &memory->handle) < 0;
+        taking->device->snmp->rows_refused += memory->is_refused;
+    }
+    *handle = memory->handle;
+    return memory->handle != 0;
+}
+
+int phu_table_interface_row(struct phu_snmp_device *device, const char *name, uint32_t *handle)
+{
+    struct phu_tables *tables = device->tables;
+    struct phu_row wanted = {.tag = "interface", .name = name};
+    struct phu_claim_row row = {
+        .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
+    bool is_stranger;
+    uint32_t whom;
+
+    if (!tables)
+        return phu_sink_row(device->snmp->env.sink, device->spec.check, &wanted, handle);
+    whom = phu_claims_find(&tables->bindings, &row);
+    if (!whom)
+        whom = remembered(tables, phu_rows_key("interface", name));
+    if (whom)
+        wanted.endpoint = phu_claims_endpoint(&tables->bindings, whom);
+    return ask_sink(device, &wanted, &is_stranger, handle);
+}
+
+const char *phu_table_interface_serves(const struct phu_snmp_device *device, const char *name)
+{
+    struct phu_claim_row row = {
+        .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
+    uint32_t whom;
+
+    if (!device->tables)
+        return "";
+    whom = phu_claims_find(&device->tables->bindings, &row);
+    if (!whom)
+        whom = remembered(device->tables, phu_rows_key("interface", name));
+    return phu_claims_endpoint(&device->tables->bindings, whom);
+}
+
+/* -- Values ------------------------------------------------------------------------------------ */
+
+static void add_number(struct taking *taking, int metric, double number)
+{
+    struct phu_value *value = &taking->values[taking->value_count++];
+
+    *value = (struct phu_value){.metric = (uint32_t)metric};
+    if (phu_snmp_metrics[metric].type == PHU_METRIC_FLOAT)
+        value->f = number;
+    else
+        value->i = llround(number);
+}
+
+static uint64_t rate_max(int metric)
+{
+    if (strcmp(phu_snmp_metrics[metric].unit, "bytes") != 0)
+        return EVENTS_PER_S;
+    return strcmp(phu_snmp_metrics[metric].measurement, "signal") == 0 ? MODEM_BYTES_PER_S : 0;
+}
+
+static void add_growth(struct taking *taking, const struct phu_read *read)
+{
+    struct phu_counter *counter =
+        phu_rows_counter(&taking->tables->rows, taking->key, (unsigned)read->metric);
+    struct phu_counter_reading reading = {.value = read->bits == 64 ? read->number
+                                                                    : read->number & UINT32_MAX,
+                                          .at_ns = taking->device->work->ifmib.now_ns,
+                                          .bits = read->bits};
+    struct phu_counter_terms terms = {.is_wrap_believed =
+                                          taking->device->work->uptime == PHU_UPTIME_CONTINUES,
+                                      .rate_max = rate_max(read->metric)};
+    struct phu_counter_delta delta = {0};
+
+    if (phu_counter_update(counter, &reading, &terms, &delta) == PHU_COUNTER_DELTA)
+        taking->values[taking->value_count++] =
+            (struct phu_value){.metric = (uint32_t)read->metric, .i = delta.growth};
+}
+
+static uint32_t hash_text(const char *text)
+{
+    uint32_t hash = UINT32_C(2166136261);
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT32_C(16777619);
+    return hash ? hash : 1;
+}
+
+static void note_cell(struct taking *taking, const char *cell)
+{
+    struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
+    uint32_t hash = hash_text(cell);
+
+    if (memory->cell && memory->cell != hash)
+        add_number(taking, taking->device->snmp->cell_changes_metric, 1);
+    memory->cell = hash;
+}
+
+static void add_value(struct taking *taking, const struct phu_read *read)
+{
+    switch (read->status) {
+    case PHU_READ_VALUE:
+        if (read->metric >= 0)
+            add_number(taking, read->metric, read->value);
+        return;
+    case PHU_READ_WORD:
+        if (read->metric >= 0)
+            add_number(taking, read->metric, 1);
+        return;
+    case PHU_READ_TEXT:
+        if (read->metric < 0)
+            return;
+        taking->values[taking->value_count++] =
+            (struct phu_value){.metric = (uint32_t)read->metric, .text = read->text};
+        if (read->metric == taking->device->snmp->cell_metric)
+            note_cell(taking, read->text);
+        return;
+    case PHU_READ_COUNTER:
+        if (read->metric >= 0)
+            add_growth(taking, read);
+        return;
+    case PHU_READ_ABSENT:
+    case PHU_READ_NONE:
+    case PHU_READ_IMPLAUSIBLE:
+    case PHU_READ_UNFIT:
+    case PHU_READ_CONDITION:
+    case PHU_READ_HELP:
+        return;
+    }
+}
+
+/* Once in a poll, however many tables have the row. */
+static void count_poll(struct taking *taking)
+{
+    struct phu_row_memory *memory = phu_rows_find(&taking->tables->rows, taking->key);
+
+    if (taking->table->polls_metric < 0 || !memory || memory->polled == taking->device->poll)
+        return;
+    memory->polled = taking->device->poll;
+    add_number(taking, taking->table->polls_metric, 1);
+}
+
+static void put(const struct taking *taking, uint32_t handle, const struct phu_value *values,
+                size_t count)
+{
+    const struct phu_snmp_device *device = taking->device;
+
+    if (count == 0)
+        return;
+    phu_sink_put(device->snmp->env.sink,
+                 &(struct phu_observation){.check = device->spec.check,
+                                           .row = handle,
+                                           .result = handle ? PHU_RESULT_OK : PHU_RESULT_NONE,
+                                           .started = device->started,
+                                           .completed = taking->now,
+                                           .values = values,
+                                           .value_count = count});
+}
+
+static bool is_emitted(const struct taking *taking, uint32_t whom)
+{
+    const struct phu_row_memory *memory;
+
+    switch (taking->table->emit) {
+    case PHU_EMIT_NONE:
+        return false;
+    case PHU_EMIT_ALL:
+        return phu_tables_may_bind(taking->tables) || !taking->table->tag;
+    case PHU_EMIT_BOUND:
+        if (!whom || !phu_tables_may_bind(taking->tables))
+            return false;
+        memory = phu_rows_find(&taking->tables->rows, taking->key);
+        return !memory || !memory->has_no_endpoint;
+    }
+    return false;
+}
+
+static void emit(struct taking *taking, uint32_t whom)
+{
+    const char *tag = taking->table->tag ? taking->table->tag : "";
+    uint32_t handle = 0;
+
+    if (!is_device_itself(taking->table)) {
+        if (!take_handle(taking, tag, taking->name, taking->key, whom, &handle))
+            return;
+        if (whom && taking->table->emit == PHU_EMIT_BOUND &&
+            phu_rows_find(&taking->tables->rows, taking->key)->has_no_endpoint)
+            return;
+    }
+    for (unsigned i = 0; i < taking->table->column_count; i++)
+        add_value(taking, &taking->reads[i]);
+    count_poll(taking);
+    put(taking, handle, taking->values, taking->value_count);
+}
+
+/* -- What it adds to others -------------------------------------------------------------------- */
+
+/* Numbers go at once to the row that they are added to. */
+static void put_sums(struct taking *taking, const char *name, uint64_t key)
+{
+    const struct phu_profile_rollup *rollup = &taking->table->rollup;
+    struct phu_value values[PHU_PROFILE_COLUMNS_MAX];
+    size_t count = 0;
+    uint32_t handle;
+
+    for (size_t i = 0; i < rollup->sum_count && count < PHU_PROFILE_COLUMNS_MAX; i++) {
+        const struct phu_read *read = &taking->reads[rollup->sums[i].column];
+        int metric = rollup->sums[i].metric;
+
+        if (rollup->sums[i].family || metric < 0 || read->status != PHU_READ_VALUE)
+            continue;
+        values[count] = (struct phu_value){.metric = (uint32_t)metric};
+        if (phu_snmp_metrics[metric].type == PHU_METRIC_FLOAT)
+            values[count++].f = read->value;
+        else
+            values[count++].i = llround(read->value);
+    }
+    if (count && take_handle(taking, rollup->tag, name, key, 0, &handle))
+        put(taking, handle, values, count);
+}
+
+static void roll_up(struct taking *taking)
+{
+    const struct phu_profile_rollup *rollup = &taking->table->rollup;
+    char name[PHU_PROFILE_NAME_SIZE];
+    uint64_t key;
+
+    if (!rollup->tag || fill_name(taking, rollup->name, name) < 0 || !name[0])
+        return;
+    key = phu_rows_key(rollup->tag, name);
+    phu_rollup_add(&taking->state->pass->rollup, key, name, taking->reads);
+    put_sums(taking, name, key);
+}
+
+static void begin(struct taking *taking, struct phu_snmp_device *device, unsigned table)
+{
+    taking->device = device;
+    taking->tables = device->tables;
+    taking->state = &device->tables->states[table];
+    taking->table = phu_tables_at(device->tables, table);
+    taking->now = phu_sched_now(device->snmp->env.sched);
+    taking->value_count = 0;
+}
+
+void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
+                        const struct phu_gather_row *row)
+{
+    char text[TEXT_SIZE];
+    struct taking taking;
+    uint32_t whom;
+
+    begin(&taking, device, table);
+    taking.row = row;
+    phu_profile_row_read(taking.table, row->cells, taking.reads);
+    if (name_row(&taking) < 0) {
+        device->work->wrong_cells++;
+        return;
+    }
+    device->work->has_rows = true;
+    roll_up(&taking);
+    whom = bind_row(&taking, text);
+    phu_tell_row(device, &(struct phu_told_row){
+                             .table = taking.table,
+                             .name = taking.name,
+                             .index = &row->index,
+                             .cells = row->cells,
+                             .reads = taking.reads,
+                             .endpoint = phu_claims_endpoint(&taking.tables->bindings, whom),
+                             .text = text});
+    if (is_emitted(&taking, whom))
+        emit(&taking, whom);
+}
+
+void phu_table_rollup_put(struct phu_snmp_device *device, unsigned table)
+{
+    const struct phu_rollup *rollup = &device->tables->states[table].pass->rollup;
+    struct taking taking;
+
+    begin(&taking, device, table);
+    for (size_t i = 0; i < rollup->capacity; i++) {
+        const struct phu_rollup_row *row = &rollup->rows[i];
+        uint32_t handle;
+
+        if (!row->key || rollup->count_count == 0 ||
+            !take_handle(&taking, taking.table->rollup.tag, row->name, row->key, 0, &handle))
+            continue;
+        taking.value_count = 0;
+        for (unsigned k = 0; k < rollup->count_count; k++) {
+            add_number(&taking, rollup->counts[k].metric, row->counts[k]);
+            phu_tell_number(device, taking.table->name, row->name, rollup->counts[k].metric,
+                            row->counts[k]);
+        }
+        put(&taking, handle, taking.values, taking.value_count);
+    }
+}

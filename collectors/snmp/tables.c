@@ -1,0 +1,343 @@
+/* Tables of a profile from poll to poll. See tables.h. */
+#include "tables.h"
+
+#include "device.h"
+
+#include "phusong/collector.h"
+#include "phusong/log.h"
+#include "phusong/sched.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORGET_NS (24 * 3600 * PHU_NS_PER_S)
+/* A pass that lay still for so long is not the same reading any more. */
+#define STALE_NS (600 * PHU_NS_PER_S)
+/* After so many turns that got no further the pass is given up. */
+#define FAILURES_MAX 2
+#define WAIT_MAX 5 /* at most 2^5 polls between tries of a table that fails */
+
+/* -- The table of interface aliases ------------------------------------------------------------ */
+
+static struct phu_profile_column alias_columns[] = {
+    {.name = "alias",
+     .oid = {11, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18}},
+     .of = -1,
+     .use = PHU_USE_DESCRIPTION,
+     .metric = -1,
+     .scale = 1,
+     .chooser = -1,
+     .si_scale = -1,
+     .decimals = -1},
+};
+
+static const struct phu_profile_table alias_table = {
+    .name = "if_alias",
+    .measurement = "interface",
+    .tag = "interface",
+    .row = "{ifname:1}",
+    .lane = PHU_LANE_STATIC,
+    .emit = PHU_EMIT_NONE,
+    .columns = alias_columns,
+    .column_count = 1,
+    .polls_metric = -1,
+};
+
+const struct phu_profile_table *phu_tables_at(const struct phu_tables *tables, unsigned index)
+{
+    return index < tables->profile->table_count ? &tables->profile->tables[index] : &alias_table;
+}
+
+/* -- Life -------------------------------------------------------------------------------------- */
+
+static bool has_texts(const struct phu_profile_table *table)
+{
+    for (unsigned i = 0; i < table->column_count; i++) {
+        if (table->columns[i].use == PHU_USE_DESCRIPTION || table->columns[i].use == PHU_USE_SERIAL)
+            return true;
+    }
+    return false;
+}
+
+static bool needs_names(const struct phu_profile_table *table)
+{
+    return (table->row && strstr(table->row, "{ifname")) ||
+           (table->rollup.tag && table->rollup.name && strstr(table->rollup.name, "{ifname"));
+}
+
+static void init_states(struct phu_tables *tables, const struct phu_snmp_device *device)
+{
+    struct phu_sched *sched = device->snmp->env.sched;
+    struct phu_lanes lanes = {device->options.slow_ns, device->options.static_ns};
+
+    for (unsigned i = 0; i < tables->count; i++) {
+        const struct phu_profile_table *table = phu_tables_at(tables, i);
+        struct phu_table_state *state = &tables->states[i];
+
+        state->period_ns = phu_lane_period(table, &lanes);
+        state->due_ns = phu_lane_first(table, state->period_ns, device->spec.id,
+                                       phu_sched_now(sched).ns, phu_sched_wall(sched).ns);
+        state->has_texts = has_texts(table);
+        state->needs_names = needs_names(table);
+    }
+}
+
+struct phu_tables *phu_tables_new(const struct phu_snmp_device *device,
+                                  const struct phu_profile *profile)
+{
+    const struct phu_check_spec *spec = &device->spec;
+    bool has_patterns = device->snmp->serves.count > 0;
+    bool has_aliases = has_patterns && profile->has_interfaces;
+    unsigned count = (unsigned)profile->table_count + has_aliases;
+    struct phu_tables *tables;
+
+    if (!count && !spec->served_count)
+        return NULL;
+    tables = calloc(1, sizeof *tables + count * sizeof *tables->states);
+    if (!tables)
+        abort();
+    tables->profile = profile;
+    tables->count = count;
+    phu_claims_init(&tables->bindings, spec->served, spec->served_count);
+    tables->needs_texts = has_patterns || tables->bindings.has_texts;
+    init_states(tables, device);
+    return tables;
+}
+
+static void end_pass(struct phu_table_state *state)
+{
+    if (state->pass)
+        phu_rollup_fini(&state->pass->rollup);
+    free(state->pass);
+    state->pass = NULL;
+}
+
+void phu_tables_drop(struct phu_snmp_device *device)
+{
+    struct phu_tables *tables = device->tables;
+
+    if (!tables)
+        return;
+    device->snmp->rows_bound -= tables->told_bound;
+    device->snmp->unbound_patterns -= tables->told_strangers;
+    device->snmp->served_missing -= tables->told_missing;
+    device->tables = NULL;
+    for (unsigned i = 0; i < tables->count; i++)
+        end_pass(&tables->states[i]);
+    phu_rows_fini(&tables->rows);
+    phu_claims_fini(&tables->bindings);
+    free(tables);
+}
+
+void phu_tables_reset(struct phu_tables *tables, int64_t now_ns)
+{
+    phu_rows_reset_counters(&tables->rows);
+    for (unsigned i = 0; i < tables->count; i++) {
+        struct phu_table_state *state = &tables->states[i];
+
+        end_pass(state);
+        state->failures = 0;
+        if (phu_tables_at(tables, i)->lane == PHU_LANE_STATIC) {
+            state->due_ns = now_ns;
+            state->started_ns = 0;
+        }
+    }
+}
+
+/* -- Whose turn it is -------------------------------------------------------------------------- */
+
+bool phu_tables_is_slow(const struct phu_snmp_device *device, unsigned index)
+{
+    return device->tables->states[index].period_ns != PHU_LANE_EACH_POLL;
+}
+
+/* A table that failed waits longer and longer. */
+static bool is_waiting(const struct phu_snmp_device *device, const struct phu_table_state *state)
+{
+    unsigned wait = state->failures < WAIT_MAX ? state->failures : WAIT_MAX;
+
+    return state->failures > FAILURES_MAX && device->poll - state->last_poll < 1U << wait;
+}
+
+static bool is_busy(const struct phu_snmp_device *device, unsigned index)
+{
+    const struct phu_snmp_work *work = device->work;
+
+    for (unsigned i = 0; i < work->line_count; i++) {
+        if (work->lines[i]->task == PHU_TASK_TABLE && work->lines[i]->table == index)
+            return true;
+    }
+    return false;
+}
+
+static bool is_wanted(const struct phu_snmp_device *device, unsigned index)
+{
+    const struct phu_table_state *state = &device->tables->states[index];
+    int64_t now = phu_sched_now(device->snmp->env.sched).ns;
+
+    if (state->period_ns == PHU_LANE_OFF || state->last_poll == device->poll ||
+        is_busy(device, index) || is_waiting(device, state))
+        return false;
+    if (state->needs_names && device->profile->has_interfaces && !device->work->has_read_interfaces)
+        return false;
+    return device->spec.trace || state->pass || state->period_ns == PHU_LANE_EACH_POLL ||
+           phu_lane_is_due(state->due_ns, state->started_ns, state->period_ns, now);
+}
+
+/* Smaller comes first. */
+static unsigned rank(const struct phu_snmp_device *device, unsigned index)
+{
+    const struct phu_table_state *state = &device->tables->states[index];
+
+    if (index >= device->profile->table_count)
+        return 0; /* interfaces wait for their aliases */
+    if (state->period_ns == PHU_LANE_EACH_POLL)
+        return 1;
+    if (state->has_texts && !state->is_read)
+        return 2;
+    return state->pass ? 3 : phu_tables_at(device->tables, index)->lane == PHU_LANE_STATIC ? 4 : 5;
+}
+
+bool phu_tables_next(const struct phu_snmp_device *device, bool is_fast_only, unsigned *index)
+{
+    unsigned best = UINT32_MAX;
+
+    for (unsigned i = 0; device->tables && i < device->tables->count; i++) {
+        if (is_fast_only && phu_tables_is_slow(device, i))
+            continue;
+        if (rank(device, i) < best && is_wanted(device, i)) {
+            best = rank(device, i);
+            *index = i;
+        }
+    }
+    return best != UINT32_MAX;
+}
+
+/* -- A turn ------------------------------------------------------------------------------------ */
+
+struct phu_pass *phu_tables_begin(struct phu_snmp_device *device, unsigned index)
+{
+    struct phu_table_state *state = &device->tables->states[index];
+    int64_t now = phu_sched_now(device->snmp->env.sched).ns;
+    int64_t stale = state->period_ns > STALE_NS ? state->period_ns : STALE_NS;
+
+    state->last_poll = device->poll;
+    if (state->pass && now - state->pass->started_ns > stale)
+        end_pass(state);
+    if (state->pass)
+        return state->pass;
+    state->pass = calloc(1, sizeof *state->pass);
+    if (!state->pass)
+        abort();
+    state->pass->started_ns = state->started_ns = now;
+    if (state->period_ns > 0)
+        state->due_ns = phu_lane_next(state->due_ns, state->period_ns, now);
+    phu_rollup_begin(&state->pass->rollup, phu_tables_at(device->tables, index));
+    return state->pass;
+}
+
+static void forget_old(struct phu_snmp_device *device)
+{
+    struct phu_tables *tables = device->tables;
+    int64_t now = phu_sched_now(device->snmp->env.sched).ns;
+
+    if (tables->forgot_ns == 0)
+        tables->forgot_ns = now;
+    if (now - tables->forgot_ns < FORGET_NS)
+        return;
+    phu_rows_forget(&tables->rows, (uint32_t)((now - FORGET_NS) / PHU_NS_PER_S));
+    tables->forgot_ns = now;
+}
+
+void phu_tables_finish(struct phu_snmp_device *device, unsigned index)
+{
+    struct phu_table_state *state = &device->tables->states[index];
+
+    state->rows = state->pass->rows;
+    state->failures = 0;
+    state->is_read = true;
+    end_pass(state);
+    forget_old(device);
+}
+
+void phu_tables_pause(struct phu_snmp_device *device, unsigned index, bool has_failed)
+{
+    struct phu_table_state *state = &device->tables->states[index];
+
+    if (!has_failed)
+        return;
+    if (state->failures < UINT8_MAX)
+        state->failures++;
+    if (state->failures >= FAILURES_MAX)
+        end_pass(state);
+}
+
+/* -- Whom rows serve --------------------------------------------------------------------------- */
+
+bool phu_tables_may_bind(const struct phu_tables *tables)
+{
+    if (!tables->needs_texts)
+        return true;
+    for (unsigned i = 0; i < tables->count; i++) {
+        const struct phu_table_state *state = &tables->states[i];
+
+        if (state->has_texts && !state->is_read && state->period_ns != PHU_LANE_OFF &&
+            state->failures < FAILURES_MAX)
+            return false;
+    }
+    return true;
+}
+
+void phu_table_examples_add(struct phu_table_examples *examples, const char *text)
+{
+    size_t used = strlen(examples->text);
+
+    if (examples->count++ < 3 && used + strlen(text) + 3 < sizeof examples->text)
+        snprintf(examples->text + used, sizeof examples->text - used, "%s%s", used ? ", " : "",
+                 text);
+}
+
+static void list_missing(const struct phu_claims *bindings, struct phu_table_examples *missing)
+{
+    for (size_t i = 0; i < bindings->served_count; i++) {
+        if (!bindings->found[i])
+            phu_table_examples_add(missing, bindings->served[i].endpoint);
+    }
+}
+
+static bool has_changed(const struct phu_tables *tables, unsigned missing)
+{
+    return !tables->has_told || tables->told_bound != tables->bound ||
+           tables->told_strangers != tables->strangers.count || tables->told_missing != missing;
+}
+
+void phu_tables_tell(struct phu_snmp_device *device)
+{
+    struct phu_tables *tables = device->tables;
+    struct phu_table_examples missing = {0};
+
+    if (!tables || !phu_tables_may_bind(tables) ||
+        (!tables->bindings.served_count && !device->snmp->serves.count))
+        return;
+    list_missing(&tables->bindings, &missing);
+    if (!has_changed(tables, missing.count))
+        return;
+    device->snmp->rows_bound += (int64_t)tables->bound - tables->told_bound;
+    device->snmp->unbound_patterns += (int64_t)tables->strangers.count - tables->told_strangers;
+    device->snmp->served_missing += (int64_t)missing.count - tables->told_missing;
+    tables->has_told = true;
+    tables->told_bound = tables->bound;
+    tables->told_strangers = tables->strangers.count;
+    tables->told_missing = missing.count;
+    phu_log_info("snmp", "rows that serve endpoints", "device=%s bound=%u", device->spec.id,
+                 tables->bound);
+    if (missing.count)
+        phu_log_warn("snmp", "endpoints whose row the device does not show",
+                     "device=%s count=%u examples=\"%s\"", device->spec.id, missing.count,
+                     missing.text);
+    if (tables->strangers.count)
+        phu_log_warn("snmp", "descriptions name endpoints that the inventory does not have",
+                     "device=%s count=%u examples=\"%s\"", device->spec.id, tables->strangers.count,
+                     tables->strangers.text);
+}
