@@ -194,6 +194,12 @@ static bool check_measurement(struct compile *compile, const char *option, const
     return false;
 }
 
+static bool is_own_count(const char *name)
+{
+    return strcmp(name, "polls") == 0 || strcmp(name, "care_stops") == 0 ||
+           strcmp(name, "cell_changes") == 0;
+}
+
 /* A metric that numbers or texts may feed; -1 and a mistake when there is none. */
 static int take_metric(struct compile *compile, const char *option, const char *name)
 {
@@ -207,12 +213,12 @@ static int take_metric(struct compile *compile, const char *option, const char *
         return -1;
     if (!counts_polls(metric))
         return metric;
-    if (strchr(phu_snmp_metrics[metric].name, '_'))
+    if (is_own_count(phu_snmp_metrics[metric].name))
+        wrong(compile, option, "\"%s\" is counted by the agent itself", name);
+    else
         wrong(compile, option,
               "\"%s\" counts the polls in one state; name its family and give the column words",
               name);
-    else
-        wrong(compile, option, "\"%s\" is counted by the agent itself", name);
     return -1;
 }
 
@@ -742,7 +748,12 @@ static void take_sum(struct compile *compile, const struct phu_profile_sum_conf 
         return;
     }
     sum->metric = phu_snmp_metric_find(conf->to);
-    if (sum->metric < 0)
+    if (sum->metric < 0 && phu_snmp_metric_is_family(conf->to))
+        wrong(compile, to,
+              "\"%s\" is a family of states, and column \"%s\" has no words; name a metric such as "
+              "pon.onu_rx_dbm",
+              conf->to, conf->column);
+    else if (sum->metric < 0)
         unknown_metric(compile, to, conf->to);
     else if (phu_snmp_metrics[sum->metric].kind != PHU_METRIC_SPREAD)
         wrong(compile, to, "\"%s\" is no number with a range, which is what adds up", conf->to);

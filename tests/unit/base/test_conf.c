@@ -43,6 +43,7 @@ struct thing {
     struct phu_strings words;
     struct inner inner;
     struct phu_list people, shapes;
+    struct phu_map codes;
 };
 
 static const struct phu_option inner_options[] = {
@@ -167,6 +168,12 @@ static const struct phu_option options[] = {
      .variants = &shapes,
      .fallback = "[]",
      .meaning = "shapes"},
+    {.name = "codes",
+     .type = PHU_OPTION_MAP,
+     AT(codes),
+     .fallback = "{0: none}",
+     .most = 3,
+     .meaning = "codes"},
 };
 static const struct phu_option_table table = PHU_OPTION_TABLE(options, struct thing);
 
@@ -237,7 +244,106 @@ static void fills_in_defaults(void **state)
     assert_string_equal(people[0].name, "An");
     assert_int_equal(people[0].age, 30);
     assert_int_equal(thing.shapes.count, 0);
+    assert_int_equal(thing.codes.count, 1);
+    assert_string_equal(thing.codes.items[0].key, "0");
+    assert_string_equal(thing.codes.items[0].value, "none");
     phu_conf_free(&table, &thing);
+}
+
+static void takes_pairs(void **state)
+{
+    struct thing thing, same, other;
+
+    (void)state;
+    load("codes: {13: dying gasp, '*': '', -1: no}\n", &thing);
+    assert_int_equal(thing.codes.count, 3);
+    assert_string_equal(thing.codes.items[0].key, "13");
+    assert_string_equal(thing.codes.items[0].value, "dying gasp");
+    assert_string_equal(thing.codes.items[1].key, "*");
+    assert_string_equal(thing.codes.items[1].value, "");
+    assert_string_equal(thing.codes.items[2].key, "-1");
+    assert_string_equal(thing.codes.items[2].value, "no");
+    load("codes:\n  13: dying gasp\n  '*': \"\"\n  -1: no\n", &same);
+    assert_true(phu_conf_equal(&table, &thing, &same));
+    load("codes: {13: dying gasp, '*': '', -1: yes}\n", &other);
+    assert_false(phu_conf_equal(&table, &thing, &other));
+    phu_conf_free(&table, &other);
+    load("codes: {13: dying gasp, '*': '', 1: no}\n", &other);
+    assert_false(phu_conf_equal(&table, &thing, &other));
+    phu_conf_free(&table, &other);
+    load("codes: {13: dying gasp}\n", &other);
+    assert_false(phu_conf_equal(&table, &thing, &other));
+    phu_conf_free(&table, &other);
+    load("codes: {}\n", &other);
+    assert_int_equal(other.codes.count, 0);
+    phu_conf_free(&table, &other);
+    phu_conf_free(&table, &same);
+    phu_conf_free(&table, &thing);
+}
+
+static void says_what_is_no_pair(void **state)
+{
+    (void)state;
+    expect_mistakes("codes: [1, 2]\n", "t:1:8: \"codes\" must be pairs of texts, such as {a: b}\n");
+    expect_mistakes("codes: {1: [2]}\n",
+                    "t:1:12: \"codes\" takes texts only; put an empty one in quotes\n");
+    expect_mistakes("codes: {1: }\n",
+                    "t:1:12: \"codes\" takes texts only; put an empty one in quotes\n");
+    expect_mistakes("codes: {1: a, 1: b}\n",
+                    "t:1:15: \"1\" is already given at line 1; remove one of them\n");
+    expect_mistakes("codes: {1: a, 2: b, 3: c, 4: d}\n",
+                    "t:1:8: \"codes\" has 4 entries, at most 3 are possible\n");
+    expect_mistakes("codes: {1: \"a\\tb\"}\n",
+                    "t:1:12: \"codes\" holds a control character or a line break\n");
+}
+
+/* What is known of a file after its struct has been filled. */
+static void places_stay_known(void **state)
+{
+    static const char text[] = "text: hello\nwords: [a, b]\ncodes: {1: x, 2: y}\n"
+                               "people:\n- {name: An}\n- {name: Bo}\n";
+    static const char *const places[][2] = {
+        {"text", "t:1:7: wrong\n"},          {"words[1]", "t:2:12: wrong\n"},
+        {"codes[1]", "t:3:15: wrong\n"},     {"people[1].name", "t:6:10: wrong\n"},
+        {"people[1].age", "t:6:3: wrong\n"}, {"nothing", "t:1:1: wrong\n"},
+    };
+    struct phu_conf_source *source;
+    struct phu_diags diags;
+    struct thing thing;
+
+    (void)state;
+    phu_diags_init(&diags);
+    assert_int_equal(
+        phu_conf_load_source_text(&table, "t", text, sizeof text - 1, &diags, &thing, &source), 0);
+    assert_string_equal(phu_conf_source_text(source, "people[1].name"), "Bo");
+    assert_null(phu_conf_source_text(source, "people"));
+    phu_conf_free(&table, &thing);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *said;
+        size_t length;
+        FILE *out = open_memstream(&said, &length);
+
+        phu_conf_source_mistake(source, &diags, places[i][0], "wr%s", "ong");
+        phu_diags_print(&diags, out);
+        fclose(out);
+        assert_string_equal(said, places[i][1]);
+        free(said);
+        phu_diags_fini(&diags);
+        phu_diags_init(&diags);
+    }
+    phu_conf_source_free(source);
+
+    /* Also of one that could not be bound, or not even be read. */
+    assert_int_equal(
+        phu_conf_load_source_text(&table, "t", "text: x\nno: 1\n", 14, &diags, &thing, &source),
+        -EINVAL);
+    assert_string_equal(phu_conf_source_text(source, "text"), "x");
+    phu_conf_source_free(source);
+    assert_int_equal(phu_conf_load_source_text(&table, "t", "", 0, &diags, &thing, &source),
+                     -EINVAL);
+    assert_null(phu_conf_source_text(source, "text"));
+    phu_conf_source_free(source);
+    phu_diags_fini(&diags);
 }
 
 static void takes_what_is_written(void **state)
@@ -450,6 +556,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills_in_defaults),
+        cmocka_unit_test(takes_pairs),
+        cmocka_unit_test(says_what_is_no_pair),
+        cmocka_unit_test(places_stay_known),
         cmocka_unit_test(takes_what_is_written),
         cmocka_unit_test(stops_where_the_text_stops),
         cmocka_unit_test(keeps_paths_that_are_not_relative),
