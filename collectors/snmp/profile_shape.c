@@ -188,8 +188,7 @@ static const struct phu_option table_options[] = {
     {OPTION(phu_profile_table_conf, rollup, "rollup"), .type = PHU_OPTION_TABLE,
      .table = &rollup_table, .meaning = "rows are added up into rows of another kind"},
     {OPTION(phu_profile_table_conf, columns, "columns"), .type = PHU_OPTION_LIST,
-     .table = &column_table, .unique = "name", .most = PHU_PROFILE_COLUMNS_MAX,
-     .example = "[{name: rx, oid: 1.3.6.1.4.1.99999.2.1.7, metric: optics.onu_rx_dbm}]",
+     .table = &column_table, .unique = "name", .most = PHU_PROFILE_COLUMNS_MAX, .fallback = "[]",
      .meaning = "its columns"},
 };
 static const struct phu_option_table table_table =
