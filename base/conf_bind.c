@@ -537,23 +537,31 @@ static void bind_option(struct scope *scope, const struct phu_option *option, ch
     scope->binder->is_quiet = was_quiet;
 }
 
-static bool is_known(const struct scope *scope, const char *name, struct phu_guess *guess)
+static bool is_known(const struct scope *scope, const char *name)
 {
-    if (scope->selector) {
-        if (strcmp(scope->selector, name) == 0)
-            return true;
-        phu_guess_offer(guess, scope->selector);
-    }
+    if (scope->selector && strcmp(scope->selector, name) == 0)
+        return true;
     for (size_t i = 0; i < scope->part_count; i++) {
         const struct phu_option_table *table = scope->parts[i].table;
 
         for (size_t j = 0; j < table->count; j++) {
             if (strcmp(table->options[j].name, name) == 0)
                 return true;
-            phu_guess_offer(guess, table->options[j].name);
         }
     }
     return false;
+}
+
+static void guess_key(const struct scope *scope, struct phu_guess *guess)
+{
+    if (scope->selector)
+        phu_guess_offer(guess, scope->selector);
+    for (size_t i = 0; i < scope->part_count; i++) {
+        const struct phu_option_table *table = scope->parts[i].table;
+
+        for (size_t j = 0; j < table->count; j++)
+            phu_guess_offer(guess, table->options[j].name);
+    }
 }
 
 /* Nothing when there are so many that a list would be no help. */
@@ -586,8 +594,9 @@ static void check_keys(const struct scope *scope)
         struct phu_guess guess = {.word = key->text};
         char known[WHY];
 
-        if (is_known(scope, key->text, &guess))
+        if (is_known(scope, key->text))
             continue;
+        guess_key(scope, &guess);
         list_keys(scope, known, sizeof known);
         if (guess.nearest)
             mistake(scope->binder, key, "unknown key \"%.80s\"; did you mean \"%s\"?", key->text,

@@ -529,14 +529,30 @@ static int slurp(const char *file, char *buffer, size_t size, size_t *length)
     return result;
 }
 
+/* Room for what the file holds now, and a byte to see that it ends; or for as much as it may. */
+static size_t room_for(const char *file)
+{
+    struct stat info;
+
+    return stat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size < PHU_CONF_FILE_MAX
+               ? (size_t)info.st_size + 1
+               : PHU_CONF_FILE_MAX + 1;
+}
+
 struct phu_conf_node *phu_conf_tree_read_file(struct phu_conf_tree *tree, const char *file,
                                               struct phu_diags *diags)
 {
-    size_t size = PHU_CONF_FILE_MAX + 1, length = 0;
+    size_t size = room_for(file), length = 0;
     char *text = phu_mem_alloc(size + 1, 1);
     int result = slurp(file, text, size, &length);
     struct phu_conf_node *root = NULL;
 
+    if (result == -EFBIG && size <= PHU_CONF_FILE_MAX) { /* it has grown meanwhile */
+        free(text);
+        size = PHU_CONF_FILE_MAX + 1;
+        text = phu_mem_alloc(size + 1, 1);
+        result = slurp(file, text, size, &length);
+    }
     if (result == -EFBIG) {
         phu_diags_add(diags, file, 0, 0, "larger than 1 MiB; split it with include:");
         tree->is_broken = true;
