@@ -34,6 +34,17 @@ static bool is_absent(const struct phu_cell *cell)
     return cell->kind == PHU_VARBIND_MISSING || cell->kind == PHU_VARBIND_END;
 }
 
+/* With only the bits of the number that count. */
+static struct phu_cell masked_by(const struct phu_profile_column *column,
+                                 const struct phu_cell *cell)
+{
+    struct phu_cell masked = *cell;
+
+    if (column->mask)
+        masked.number &= column->mask;
+    return masked;
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\0' || (c >= '\t' && c <= '\r');
@@ -315,13 +326,13 @@ static int read_share(const struct phu_profile_column *column, const struct phu_
     double sum = 0;
 
     for (size_t i = 0; i < column->share_count; i++) {
-        const struct phu_cell *cell = beside(column, cells, column->share_of[i]);
         const struct phu_profile_plan *plan = column->private;
-        struct subject subject = is_text(cell) ? subject_of(cell) : (struct subject){0};
+        const struct phu_profile_column *other = &plan->table->columns[column->share_of[i]];
+        const struct phu_cell cell = masked_by(other, beside(column, cells, column->share_of[i]));
+        struct subject subject = is_text(&cell) ? subject_of(&cell) : (struct subject){0};
         double part;
 
-        if (is_absent(cell) || !raw_number(&plan->table->columns[column->share_of[i]], cell,
-                                           subject, !is_text(cell), &part))
+        if (is_absent(&cell) || !raw_number(other, &cell, subject, !is_text(&cell), &part))
             return -1;
         sum += part;
     }
@@ -434,7 +445,7 @@ static void read_cell(const struct phu_profile_column *column, const struct phu_
     struct subject subject = {0};
     char room[SUBJECT_MAX];
     struct phu_cell text = {.kind = PHU_VARBIND_TEXT};
-    struct phu_cell masked = *cell;
+    struct phu_cell masked = masked_by(column, cell);
     bool is_number = !is_text(cell);
 
     if (!is_number)
@@ -442,7 +453,6 @@ static void read_cell(const struct phu_profile_column *column, const struct phu_
     if (column->mask) {
         if (!is_number)
             return;
-        masked.number &= column->mask;
         cell = &masked;
     }
     if (plan->none_count && find(plan->none, plan->none_count, cell, subject, column->bits) >= 0) {
@@ -506,17 +516,18 @@ static_assert(PHU_PROFILE_COLUMNS_MAX <= 32, "a bit for each column");
 static bool is_one_of(const struct row *row, unsigned at,
                       const struct phu_profile_pattern *patterns, size_t count)
 {
-    const struct phu_cell *cell = phu_profile_cell(row->table, row->cells, at);
+    const struct phu_profile_column *column = &row->table->columns[at];
+    const struct phu_cell cell = masked_by(column, phu_profile_cell(row->table, row->cells, at));
     const char *word = row->reads[at].word;
 
-    if (is_absent(cell))
+    if (is_absent(&cell))
         return false;
     for (size_t i = 0; i < count && word; i++) {
         if (is_same_text(&patterns[i], (struct subject){word, strlen(word)}))
             return true;
     }
-    return find(patterns, count, cell, is_text(cell) ? subject_of(cell) : (struct subject){0},
-                row->table->columns[at].bits) >= 0;
+    return find(patterns, count, &cell, is_text(&cell) ? subject_of(&cell) : (struct subject){0},
+                column->bits) >= 0;
 }
 
 static size_t count_words(const char *const *words)

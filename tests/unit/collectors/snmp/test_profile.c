@@ -314,7 +314,7 @@ static void says_what_is_wrong(void **state)
          "of states, or leave out the words\n"},
         {TABLE "  - {name: c, oid: 1.3.6, metric: optics.up_bytes, scale: 1024}\n",
          "t.yaml:8:35: \"optics.up_bytes\" takes what a counter has grown by; leave out scale, "
-         "offset, or_scale, share_of, bits but 32, convert, range, si_scale and decimals\n"},
+         "offset, or_scale, share_of, mask, bits but 32, convert, range, si_scale and decimals\n"},
         {COLUMN "    scale: 0\n", "t.yaml:11:12: \"scale: 0\" makes every value the same\n"},
         {COLUMN "    or_scale: 0.1\n",
          "t.yaml:11:15: \"or_scale\" needs a \"range\" that tells which scale is right\n"},
@@ -578,6 +578,32 @@ static void gives_states_words(void **state)
     phu_profiles_free(profiles);
     expect_status("metric: optics.state, words: {1: online}", integer(2), PHU_READ_UNFIT,
                   "no word for 2");
+}
+
+static void takes_some_bits(void **state)
+{
+    const char *keys = "metric: optics.state, mask: 12, words: {4: online, 8: los, 12: offline}";
+    struct phu_profiles *profiles = column(keys);
+    struct phu_cell cell = integer(0xf7);
+    struct phu_read read, reads[2];
+
+    (void)state;
+    read_row(profiles, &cell, &read);
+    assert_string_equal(read.word, "online");
+    cell = integer(3);
+    read_row(profiles, &cell, &read);
+    assert_int_equal(read.status, PHU_READ_UNFIT);
+    phu_profiles_free(profiles);
+
+    /* A condition that names a raw value means those bits, too. */
+    profiles =
+        must_load(TABLE "  - {name: a, oid: 1.3.6, metric: optics.rx_dbm, when: [{column: m, is: "
+                        "[4]}]}\n  - {name: m, oid: 1.3.7, use: help, mask: 12}\n");
+    read_row(profiles, (struct phu_cell[]){integer(5), integer(0xf7)}, reads);
+    assert_int_equal(reads[0].status, PHU_READ_VALUE);
+    read_row(profiles, (struct phu_cell[]){integer(5), integer(0xff)}, reads);
+    assert_int_equal(reads[0].status, PHU_READ_CONDITION);
+    phu_profiles_free(profiles);
 }
 
 static void texts_are_cleaned(void **state)
@@ -1064,6 +1090,7 @@ int main(void)
         cmocka_unit_test(takes_shares),
         cmocka_unit_test(counters_are_left_as_they_are),
         cmocka_unit_test(gives_states_words),
+        cmocka_unit_test(takes_some_bits),
         cmocka_unit_test(texts_are_cleaned),
         cmocka_unit_test(words_may_feed_a_text),
         cmocka_unit_test(conditions_hold_or_not),
