@@ -146,7 +146,7 @@ static int open_device_end(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const struct phu_snmp_options options = {
-        .concurrency = 4, .max_interfaces = 50, .receive_buffer = 1 << 20};
+        .concurrency = 4, .max_interfaces = 50, .receive_buffer = 1 << 20, .profiles = ""};
     struct phu_collector_env env = {
         .sink = &fuzz.sink, .agent = "fuzz", .state_dir = "", .credential = find_credential};
 
