@@ -4,6 +4,7 @@
  *                               SEQUENCE { SEQUENCE { object identifier, value }, ... } } }
  *   version 3        SEQUENCE { version, SEQUENCE { message id, ... },
  *                               OCTETS { SEQUENCE { engine id, ... } }, ... }
+ *     inside           SEQUENCE { context engine id, context name, PDU }
  *
  * Devices are sloppy where it does no harm, and so are we: lengths may be written longer than
  * needed, numbers may have any length, bytes after the message are ignored. Whatever claims to be
@@ -278,25 +279,61 @@ static bool read_varbinds(struct bytes list, struct phu_message_room *room,
 
 /* -- Messages -------------------------------------------------------------------------------- */
 
+/* What follows the tag of a response. */
+static bool read_response(const uint8_t *bytes, struct bytes pdu, struct phu_message_room *room,
+                          struct phu_message *message)
+{
+    struct bytes list;
+    uint64_t id, status, index;
+
+    if (!take_number(&pdu, &id) || !take_number(&pdu, &status) || !take_number(&pdu, &index))
+        return false;
+    message->request_id = (uint32_t)id;
+    message->error_status = (long)(int32_t)status;
+    message->error_index = (long)(int32_t)index;
+    message->list_at = (size_t)(pdu.at - bytes);
+    return take_tagged(&pdu, TAG_SEQUENCE, &list) && read_varbinds(list, room, message);
+}
+
 bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_room *room,
                         struct phu_message *message)
 {
-    struct bytes from = {bytes, bytes + length}, content, community, pdu, list;
-    uint64_t version, id, status, index;
+    struct bytes from = {bytes, bytes + length}, content, community, pdu;
+    uint64_t version;
 
     *message = (struct phu_message){.count = 0};
     if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, TAG_SEQUENCE, &content) ||
         !take_number(&content, &version) || version >= VERSION_3 ||
         !take_tagged(&content, TAG_OCTETS, &community) ||
-        !take_tagged(&content, TAG_RESPONSE, &pdu) || !take_number(&pdu, &id) ||
-        !take_number(&pdu, &status) || !take_number(&pdu, &index) ||
-        !take_tagged(&pdu, TAG_SEQUENCE, &list))
+        !take_tagged(&content, TAG_RESPONSE, &pdu))
         return false;
     message->version = (int)version;
-    message->request_id = (uint32_t)id;
-    message->error_status = (long)(int32_t)status;
-    message->error_index = (long)(int32_t)index;
-    return read_varbinds(list, room, message);
+    return read_response(bytes, pdu, room, message);
+}
+
+bool phu_message_decode_scoped(const uint8_t *bytes, size_t length, struct phu_message_room *room,
+                               struct phu_message *message, bool *is_other)
+{
+    struct bytes from = {bytes, bytes + length}, content, engine, context, pdu;
+    uint8_t tag;
+
+    *message = (struct phu_message){.version = VERSION_3};
+    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, TAG_SEQUENCE, &content) ||
+        !take_tagged(&content, TAG_OCTETS, &engine) ||
+        !take_tagged(&content, TAG_OCTETS, &context) || !take(&content, &tag, &pdu))
+        return false;
+    *is_other = tag != TAG_RESPONSE;
+    return *is_other || read_response(bytes, pdu, room, message);
+}
+
+void phu_message_empty_list(uint8_t *bytes, const struct phu_message *message)
+{
+    uint8_t *length = bytes + message->list_at + 1;
+
+    if (*length & 0x80)
+        memset(length + 1, 0, *length & 0x7f);
+    else
+        *length = 0;
 }
 
 bool phu_message_peek_engine(const uint8_t *bytes, size_t length, const uint8_t **engine,

@@ -1,8 +1,7 @@
 /* SNMP messages as bytes: pure, no sockets and no library.
  *
- * net-snmp could read answers of versions 1 and 2c, too, but it allocates more than a KiB for every
- * object, which costs more than all the rest of a poll. Here nothing is allocated, and texts stay
- * where they are. Version 3 is net-snmp's.
+ * net-snmp could read answers, too, but it allocates more than a KiB for every object, which costs
+ * more than all the rest of a poll. Here nothing is allocated, and texts stay where they are.
  */
 #pragma once
 
@@ -21,19 +20,27 @@ struct phu_message_room {
     unsigned long parts[PHU_MESSAGE_SIZE_MAX]; /* of object identifiers */
 };
 
-/* An answer of version 1 or 2c. */
+/* An answer. */
 struct phu_message {
-    int version; /* as on the wire: 0 is version 1, 1 is 2c */
+    int version; /* as on the wire: 0 is version 1, 1 is 2c; 3 */
     uint32_t request_id;
     long error_status;
     long error_index;
     const struct phu_varbind *varbinds; /* in the room; their texts in the message */
     size_t count;                       /* of what is more than the room has, nothing */
+    size_t list_at;                     /* where in the bytes the list of objects begins */
 };
 
 /* False when `bytes` are no response: anything else, or damaged anywhere. */
 bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_room *room,
                         struct phu_message *message);
+
+/* The same for what is inside a message of version 3, decrypted (scopedPDU of RFC 3412). Anything
+ * but a response is `is_other`, and true. */
+bool phu_message_decode_scoped(const uint8_t *bytes, size_t length, struct phu_message_room *room,
+                               struct phu_message *message, bool *is_other);
+/* Empties the list of objects, in the same bytes. */
+void phu_message_empty_list(uint8_t *bytes, const struct phu_message *message);
 
 /* The engine that a message of version 3 says it is about; borrowed. False when there is none. */
 bool phu_message_peek_engine(const uint8_t *bytes, size_t length, const uint8_t **engine,

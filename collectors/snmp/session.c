@@ -41,7 +41,9 @@ struct phu_session_shell {
     uint32_t random[RANDOM_IDS];
     size_t random_left;
     struct phu_udp *v4, *v6; /* NULL: the machine has no such addresses */
+    SecmodInMsg *usm_decode; /* the library's own */
     struct phu_message_room room;
+    uint8_t plain[PHU_MESSAGE_SIZE_MAX]; /* a message of version 3, decrypted */
 };
 
 struct phu_session {
@@ -54,8 +56,7 @@ struct phu_session {
     bool is_asking, has_news;
     unsigned resends; /* of the question being asked */
     struct phu_session_news news;
-    struct phu_message message;              /* the answer, of versions 1 and 2c */
-    netsnmp_variable_list *answer;           /* of version 3: what news.varbinds points into */
+    struct phu_message message;              /* the answer: what news.varbinds points into */
     const struct phu_udp_datagram *datagram; /* being read */
     int64_t arrived_ns, sent_ns;
     int64_t overflows; /* of the socket, when the question was asked */
@@ -76,6 +77,7 @@ const struct phu_usm_engine *phu_session_engine(const struct phu_session *sessio
 
 /* -- Shell ----------------------------------------------------------------------------------- */
 
+static int decode(struct snmp_secmod_incoming_params *message);
 static bool is_for(const struct phu_udp_peer *peer, const uint8_t *bytes, size_t length);
 static void heard(struct phu_udp_peer *peer, const struct phu_udp_datagram *datagram);
 static void failed(struct phu_udp_peer *peer, int error, bool is_final);
@@ -108,6 +110,8 @@ int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
         free(shell);
         return error;
     }
+    shell->usm_decode = find_sec_mod(SNMP_SEC_MODEL_USM)->decode;
+    find_sec_mod(SNMP_SEC_MODEL_USM)->decode = decode;
     netsnmp_large_fd_set_init(&shell->ready, STAND_IN_FD + 1);
     *out = shell;
     return 0;
@@ -117,6 +121,7 @@ void phu_session_shell_free(struct phu_session_shell *shell)
 {
     if (!shell)
         return;
+    find_sec_mod(SNMP_SEC_MODEL_USM)->decode = shell->usm_decode;
     phu_udp_close(shell->v4);
     phu_udp_close(shell->v6);
     netsnmp_large_fd_set_cleanup(&shell->ready);
@@ -135,24 +140,15 @@ static void note(struct phu_session *session, enum phu_session_event event)
                                               .at_ns = session->arrived_ns};
 }
 
-static void free_answer(struct phu_session *session)
-{
-    snmp_free_varbind(session->answer);
-    session->answer = NULL;
-}
-
 /* Tells; the session may be gone afterwards. */
 static void tell(struct phu_session *session)
 {
     struct phu_session_news news = session->news;
-    netsnmp_variable_list *answer = session->answer;
 
     session->has_news = false;
     session->is_asking = false;
-    session->answer = NULL;
     phu_timer_cancel(session->shell->sched, &session->timer);
     session->config.told(session->config.arg, &news);
-    snmp_free_varbind(answer);
 }
 
 static void tell_soon(struct phu_session *session, enum phu_session_event event, int error)
@@ -178,83 +174,13 @@ static enum phu_session_event event_of(int error)
 
 /* -- What net-snmp reports ------------------------------------------------------------------- */
 
-static void convert(struct phu_varbind *to, const netsnmp_variable_list *from)
-{
-    *to = (struct phu_varbind){.oid = from->name, .oid_length = from->name_length};
-    switch (from->type) {
-    case ASN_INTEGER:
-        to->kind = PHU_VARBIND_INTEGER;
-        to->number = (uint64_t)*from->val.integer;
-        return;
-    case ASN_COUNTER:
-    case ASN_GAUGE:
-    case ASN_TIMETICKS:
-        to->kind = from->type == ASN_COUNTER ? PHU_VARBIND_COUNTER32
-                   : from->type == ASN_GAUGE ? PHU_VARBIND_GAUGE
-                                             : PHU_VARBIND_TICKS;
-        to->number = (uint64_t)*from->val.integer & UINT32_MAX;
-        return;
-    case ASN_COUNTER64:
-        to->kind = PHU_VARBIND_COUNTER64;
-        to->number = (uint64_t)(from->val.counter64->high & UINT32_MAX) << 32 |
-                     (from->val.counter64->low & UINT32_MAX);
-        return;
-    case ASN_OCTET_STR:
-        to->kind = PHU_VARBIND_TEXT;
-        to->text = from->val.string;
-        to->text_length = from->val_len;
-        return;
-    case ASN_OBJECT_ID:
-    case ASN_IPADDRESS:
-        to->kind = from->type == ASN_OBJECT_ID ? PHU_VARBIND_OBJECT_ID : PHU_VARBIND_ADDRESS;
-        to->text = from->val.string;
-        to->text_length = from->val_len;
-        return;
-    case ASN_OPAQUE_FLOAT:
-        to->kind = PHU_VARBIND_REAL;
-        to->real = (double)*from->val.floatVal;
-        return;
-    case ASN_OPAQUE_DOUBLE:
-        to->kind = PHU_VARBIND_REAL;
-        to->real = *from->val.doubleVal;
-        return;
-    case SNMP_NOSUCHOBJECT:
-    case SNMP_NOSUCHINSTANCE:
-        to->kind = PHU_VARBIND_MISSING;
-        return;
-    case SNMP_ENDOFMIBVIEW:
-        to->kind = PHU_VARBIND_END;
-        return;
-    default: /* whatever the device invents */
-        to->kind = PHU_VARBIND_OTHER;
-    }
-}
-
-static void convert_all(struct phu_session *session, netsnmp_pdu *pdu)
-{
-    struct phu_varbind *varbinds = session->shell->room.varbinds;
-    size_t count = 0;
-
-    session->answer = pdu->variables; /* the library frees the rest */
-    pdu->variables = NULL;
-    for (const netsnmp_variable_list *at = session->answer; at && count < PHU_MESSAGE_VARBINDS_MAX;
-         at = at->next_variable)
-        convert(&varbinds[count++], at);
-    session->news.varbinds = varbinds;
-    session->news.count = count;
-}
-
 static void note_answer(struct phu_session *session, netsnmp_pdu *pdu)
 {
     if (session->has_news || !session->is_asking)
         return;
     note(session, PHU_SESSION_ANSWER);
-    if (session->config.secret->version == PHU_SNMP_V3) {
-        convert_all(session, pdu);
-    } else {
-        session->news.varbinds = session->message.varbinds;
-        session->news.count = session->message.count;
-    }
+    session->news.varbinds = session->message.varbinds;
+    session->news.count = session->message.count;
     session->news.error_status = pdu->errstat;
     session->news.error_index = pdu->errindex > 0 ? (size_t)pdu->errindex : 0;
 }
@@ -409,6 +335,28 @@ static int parse(netsnmp_session *library, netsnmp_pdu *pdu, u_char *bytes, size
     pdu->reqid = (int32_t)session->message.request_id;
     pdu->errstat = session->message.error_status;
     pdu->errindex = session->message.error_index;
+    return SNMPERR_SUCCESS;
+}
+
+/* The same for version 3: once USM has checked and decrypted the message, the library is shown it
+ * without objects. */
+static int decode(struct snmp_secmod_incoming_params *message)
+{
+    struct phu_session *session = message->sess->myvoid;
+    struct phu_session_shell *shell = session->shell;
+    int result = shell->usm_decode(message);
+    bool is_other;
+
+    if (result != SNMPERR_SUCCESS)
+        return result;
+    if (*message->scopedPduLen > sizeof shell->plain)
+        return SNMPERR_USM_PARSEERROR;
+    memcpy(shell->plain, *message->scopedPdu, *message->scopedPduLen);
+    if (!phu_message_decode_scoped(shell->plain, *message->scopedPduLen, &shell->room,
+                                   &session->message, &is_other))
+        return SNMPERR_USM_PARSEERROR;
+    if (!is_other)
+        phu_message_empty_list(*message->scopedPdu, &session->message);
     return SNMPERR_SUCCESS;
 }
 
@@ -618,7 +566,6 @@ void phu_session_close(struct phu_session *session)
     session->is_asking = false;
     if (session->handle)
         snmp_sess_close(session->handle);
-    free_answer(session);
     phu_timer_cancel(session->shell->sched, &session->timer);
     phu_udp_leave(&session->peer);
     free(session);

@@ -243,6 +243,49 @@ static void more_objects_than_there_is_room_for_are_left_out(void **state)
     free(bytes);
 }
 
+/* Inside version 3: the same, and what the library is then shown. */
+static void scoped_messages_are_read_and_emptied(void **state)
+{
+    uint8_t scoped[] = {0x30, 0x2c, 0x04, 0x03, 0x65, 0x6e, 0x67, 0x04, 0x00, 0xa2, 0x23, 0x02,
+                        0x02, 0x12, 0x34, 0x02, 0x01, 0x00, 0x02, 0x01, 0x00, 0x30, 0x81, 0x16,
+                        0x30, 0x09, 0x06, 0x03, 0x2b, 0x06, 0x01, 0x04, 0x02, 0x6f, 0x6b, 0x30,
+                        0x09, 0x06, 0x03, 0x2b, 0x06, 0x02, 0x43, 0x02, 0x01, 0x00};
+    struct phu_message message;
+    bool is_other = true;
+
+    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
+    assert_false(is_other);
+    assert_int_equal(message.version, 3);
+    assert_int_equal(message.request_id, 0x1234);
+    assert_int_equal(message.count, 2);
+    assert_memory_equal(message.varbinds[0].text, "ok", 2);
+    assert_int_equal(message.varbinds[1].number, 256);
+    phu_message_empty_list(scoped, &message);
+    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
+    assert_int_equal(message.count, 0);
+    scoped[9] = 0xa8; /* a report: the library's to read */
+    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
+    assert_true(is_other);
+    for (size_t length = 0; length < sizeof scoped; length++)
+        assert_false(phu_message_decode_scoped(scoped, length, *state, &message, &is_other));
+}
+
+static void engines_are_found(void **state)
+{
+    static const uint8_t bytes[] = {0x30, 0x26, 0x02, 0x01, 0x03, 0x30, 0x0e, 0x02, 0x02, 0x01,
+                                    0x01, 0x02, 0x02, 0x05, 0xdc, 0x04, 0x01, 0x04, 0x02, 0x01,
+                                    0x03, 0x04, 0x0d, 0x30, 0x0b, 0x04, 0x03, 0x65, 0x6e, 0x67,
+                                    0x02, 0x01, 0x01, 0x02, 0x01, 0x02, 0x04, 0x02, 0x78, 0x78};
+    const uint8_t *engine;
+    size_t length;
+
+    (void)state;
+    assert_false(phu_message_peek_engine(bytes, sizeof bytes - 1, &engine, &length));
+    assert_true(phu_message_peek_engine(bytes, sizeof bytes, &engine, &length));
+    assert_int_equal(length, 3);
+    assert_memory_equal(engine, "eng", 3);
+}
+
 static void ids_are_found_without_reading_on(void **state)
 {
     static const uint8_t v3[] = {0x30, 0x7f, 0x02, 1, 3, 0x30, 0x7f, 0x02, 3, 1, 2, 3};
@@ -274,6 +317,8 @@ int main(void)
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(only_responses_count),
         cmocka_unit_test(more_objects_than_there_is_room_for_are_left_out),
+        cmocka_unit_test(scoped_messages_are_read_and_emptied),
+        cmocka_unit_test(engines_are_found),
         cmocka_unit_test(ids_are_found_without_reading_on),
     };
 
