@@ -117,7 +117,7 @@ static void verdict_came(void *arg, const struct phu_monitor_verdict *verdict)
 {
     struct agent *agent = arg;
 
-    phu_checks_verdict(agent->checks, verdict->check);
+    phu_checks_verdict(agent->checks, verdict->check, verdict->result);
 }
 
 static const struct phu_credential *find_credential(void *arg, const char *name)

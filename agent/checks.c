@@ -1,5 +1,7 @@
 #include "checks.h"
 
+#include "retries.h"
+
 #include "phusong/stats.h"
 
 #include <errno.h>
@@ -16,6 +18,8 @@ struct check {
     struct phu_mono due;
     int64_t interval_ns;
     bool is_in_flight;
+    bool is_failing;            /* its last verdict about the address was a failure */
+    bool is_backed_off;         /* its next poll is when checks->retries says, not in a slot */
     struct phu_check_spec spec; /* strings point behind the check */
 };
 
@@ -28,6 +32,7 @@ struct phu_checks {
     int64_t count;
     struct phu_mono hold_until;
     struct phu_checks_counts counts;
+    struct phu_retries retries;
 
     size_t in_flight;
 
@@ -109,6 +114,7 @@ void phu_checks_free(struct phu_checks *checks)
     phu_timer_cancel(checks->sched, &checks->once_tick);
     phu_timer_cancel(checks->sched, &checks->idle);
     phu_stats_remove_within(checks->stats, checks, sizeof *checks);
+    phu_retries_fini(&checks->retries);
     free(checks->items);
     free(checks->agent);
     free(checks);
@@ -157,6 +163,11 @@ static void slot_came(struct phu_timer *timer)
     struct phu_mono now = phu_sched_now(check->checks->sched);
     int64_t late = phu_mono_since(now, check->due);
 
+    if (check->is_backed_off) { /* what follows is planned by its verdict */
+        if (!check->is_in_flight)
+            poll_check(check);
+        return;
+    }
     counts->missed_late += plan_next_slot(check, now);
     if (late > lateness_allowed(check))
         counts->missed_late++;
@@ -305,6 +316,8 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
     if (!check)
         return;
     phu_timer_cancel(checks->sched, &check->slot);
+    if (check->is_backed_off)
+        phu_retries_end(&checks->retries, handle, check->spec.address);
     check->collector->detach(check->self, check->attached);
     end_flight(check);
     checks->items[handle] = NULL;
@@ -312,12 +325,108 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
     free(check);
 }
 
-void phu_checks_verdict(struct phu_checks *checks, uint32_t handle)
+/* -- Failing and coming back ------------------------------------------------------------------ */
+
+static bool is_planning(const struct phu_checks *checks)
+{
+    return !checks->idle_call;
+}
+
+/* Back to its slots; those that went by meanwhile are not missed but were left out on purpose. */
+static void leave_backoff(struct check *check)
+{
+    struct phu_checks *checks = check->checks;
+    struct phu_mono now = phu_sched_now(checks->sched);
+
+    if (!check->is_backed_off)
+        return;
+    check->is_backed_off = false;
+    phu_retries_end(&checks->retries, check->spec.check, check->spec.address);
+    if (!is_planning(checks))
+        return;
+    if (check->due.ns > now.ns)
+        phu_timer_at(checks->sched, &check->slot, check->due);
+    else
+        plan_next_slot(check, now);
+}
+
+static void wait_for_retry(struct check *check, int64_t wait_ns)
+{
+    check->is_backed_off = true;
+    if (is_planning(check->checks))
+        phu_timer_after(check->checks->sched, &check->slot, wait_ns);
+}
+
+static void failed(struct check *check, enum phu_result result)
+{
+    struct phu_retries *retries = &check->checks->retries;
+    int64_t wait_ns;
+
+    check->is_failing = true;
+    if (!check->collector->backs_off)
+        return;
+    wait_ns = phu_retries_fail(retries, check->spec.check, check->spec.address);
+    /* Wrong secrets are not put right by asking more often. */
+    if (result == PHU_RESULT_AUTH && wait_ns < check->interval_ns)
+        wait_ns = check->interval_ns;
+    wait_for_retry(check, wait_ns);
+}
+
+static void wake(void *arg, uint32_t handle)
+{
+    struct phu_checks *checks = arg;
+    struct check *check = find(checks, handle);
+
+    if (check && check->is_backed_off && !check->is_in_flight && is_planning(checks))
+        phu_timer_after(checks->sched, &check->slot, 0);
+}
+
+static void answered(struct check *check)
+{
+    bool was_failing = check->is_failing;
+
+    check->is_failing = false;
+    leave_backoff(check);
+    if (was_failing)
+        phu_retries_wake(&check->checks->retries, check->spec.address, wake, check->checks);
+}
+
+static void judge(struct check *check, enum phu_result result)
+{
+    switch (result) {
+    case PHU_RESULT_OK:
+    case PHU_RESULT_PARTIAL:
+        answered(check);
+        return;
+    case PHU_RESULT_TIMEOUT:
+    case PHU_RESULT_REFUSED:
+    case PHU_RESULT_UNREACHABLE:
+    case PHU_RESULT_DNS:
+    case PHU_RESULT_TLS:
+    case PHU_RESULT_MISMATCH:
+    case PHU_RESULT_AUTH:
+        failed(check, result);
+        return;
+    case PHU_RESULT_NOPERM:
+    case PHU_RESULT_LOCAL_ERROR:
+    case PHU_RESULT_SKIPPED:
+        if (check->is_backed_off)
+            wait_for_retry(check, phu_retries_repeat(&check->checks->retries, check->spec.check,
+                                                     check->spec.address));
+        return;
+    case PHU_RESULT_NONE:
+        return;
+    }
+}
+
+void phu_checks_verdict(struct phu_checks *checks, uint32_t handle, enum phu_result result)
 {
     struct check *check = find(checks, handle);
 
-    if (check)
-        end_flight(check);
+    if (!check)
+        return;
+    judge(check, result);
+    end_flight(check);
 }
 
 /* -- Once, and the end ------------------------------------------------------------------------ */

@@ -9,10 +9,16 @@
  * than a second or half an interval (the process was stopped, the machine slept), or when the
  * previous poll has not ended yet. So there is no burst after a pause: every check waits for its
  * own next slot.
+ *
+ * A check of a collector that backs off (SNMP) leaves its slots when it fails: it is polled again
+ * after 5, 10, 20 … 300 seconds, and at once when another check of the same address turns from
+ * failing to answering: a ping brings its device back. Once it answers it has its slots again.
+ * Those that it left out are not missed.
  */
 #pragma once
 
 #include "phusong/collector.h"
+#include "phusong/observation.h"
 #include "phusong/sched.h"
 
 #include <stdbool.h>
@@ -40,7 +46,7 @@ int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collec
 void phu_checks_remove(struct phu_checks *checks, uint32_t check);
 
 /* The verdict of the poll in flight has come. */
-void phu_checks_verdict(struct phu_checks *checks, uint32_t check);
+void phu_checks_verdict(struct phu_checks *checks, uint32_t check, enum phu_result result);
 
 /* Instead of planning by interval, polls every check added so far once, at most `per_second` a
  * second, and calls done when all verdicts are in. */

@@ -151,6 +151,7 @@ const struct phu_collector phu_collector_snmp = {
     .metric_count = PHU_SNMP_METRICS,
     .row_kinds = phu_snmp_row_kinds,
     .row_kind_count = PHU_SNMP_ROW_KINDS,
+    .backs_off = true,
     .rtt_metric = PHU_SNMP_RESPONSE_US,
     .open = snmp_open,
     .close = snmp_close,

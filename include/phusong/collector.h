@@ -11,6 +11,7 @@
 
 #include "phusong/metric.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,6 +82,9 @@ struct phu_collector {
     size_t metric_count;
     const struct phu_row_kind *row_kinds; /* of the measurements that have rows; NULL if none */
     size_t row_kind_count;
+    /* After a failure its checks are polled sooner at first, then ever less often, at least every
+     * five minutes, and at once when another check of the same address answers again. */
+    bool backs_off;
     int rtt_metric; /* the metric, in whole us, that `coverage` takes as round trip; -1 if none */
 
     /* Privileged descriptors are opened here, before rights are dropped. Without a permission open

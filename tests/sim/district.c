@@ -186,7 +186,7 @@ static void verdict_came(void *arg, const struct phu_monitor_verdict *verdict)
 {
     struct district *district = arg;
 
-    phu_checks_verdict(district->checks, verdict->check);
+    phu_checks_verdict(district->checks, verdict->check, verdict->result);
 }
 
 void district_add(struct district *district, size_t number)

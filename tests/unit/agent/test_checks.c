@@ -20,7 +20,8 @@
 struct fake {
     struct phu_sched *sched;
     struct phu_checks *checks;
-    bool is_slow; /* leaves its polls without a verdict */
+    enum phu_result results[8]; /* by handle */
+    bool is_slow;               /* leaves its polls without a verdict */
     size_t polls;
     struct phu_mono when[POLLS_MAX];
     struct phu_wall wall[POLLS_MAX];
@@ -56,7 +57,8 @@ static void fake_poll(void *self, void *check)
     fake->wall[fake->polls] = phu_sched_wall(fake->sched);
     fake->check[fake->polls++] = (uint32_t)(uintptr_t)check;
     if (!fake->is_slow)
-        phu_checks_verdict(fake->checks, (uint32_t)(uintptr_t)check);
+        phu_checks_verdict(fake->checks, (uint32_t)(uintptr_t)check,
+                           fake->results[(uintptr_t)check % 8]);
 }
 
 static const struct phu_collector collector = {
@@ -192,7 +194,7 @@ static void a_busy_check_is_not_polled_again(void **state)
     phu_checks_counts(fixture->checks, &counts);
     assert_int_equal(counts.polls, 1);
     assert_int_equal(counts.missed_busy, 3);
-    phu_checks_verdict(fixture->checks, 3);
+    phu_checks_verdict(fixture->checks, 3, PHU_RESULT_OK);
     phu_sim_run(fixture->fake.sched, 10 * PHU_NS_PER_S);
     assert_int_equal(fixture->fake.polls, 2);
 }
@@ -305,10 +307,10 @@ static void draining_waits_for_what_is_in_flight(void **state)
     phu_sim_run(fixture->fake.sched, 10 * PHU_NS_PER_S);
     assert_int_equal(fixture->fake.polls, 2);
     phu_checks_drain(fixture->checks, set_flag, &is_done);
-    phu_checks_verdict(fixture->checks, 1);
+    phu_checks_verdict(fixture->checks, 1, PHU_RESULT_OK);
     phu_sim_run(fixture->fake.sched, 60 * PHU_NS_PER_S);
     assert_false(is_done);
-    phu_checks_verdict(fixture->checks, 2);
+    phu_checks_verdict(fixture->checks, 2, PHU_RESULT_OK);
     phu_sim_run(fixture->fake.sched, PHU_NS_PER_S);
     assert_true(is_done);
     assert_int_equal(fixture->fake.polls, 2);
@@ -338,6 +340,176 @@ static void once_with_nothing_to_do_ends(void **state)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* -- Checks that fail ------------------------------------------------------------------------- */
+
+static const struct phu_collector patient = {.name = "patient",
+                                             .backs_off = true,
+                                             .attach = fake_attach,
+                                             .detach = fake_detach,
+                                             .poll = fake_poll};
+
+static void add_at(struct fixture *fixture, uint32_t handle, const struct phu_collector *kind,
+                   const char *address, int64_t interval_ns)
+{
+    const struct phu_check_spec spec = {.check = handle,
+                                        .id = "device/check",
+                                        .address = address,
+                                        .argument = "",
+                                        .credential = "",
+                                        .rows = "",
+                                        .interval_ns = interval_ns,
+                                        .timeout_ns = PHU_NS_PER_S};
+
+    assert_int_equal(phu_checks_add(fixture->checks, kind, &fixture->fake, &spec), 0);
+}
+
+/* Seconds between two polls, by number. */
+static int64_t gap_s(const struct fixture *fixture, size_t poll)
+{
+    return (phu_mono_since(fixture->fake.when[poll + 1], fixture->fake.when[poll]) +
+            PHU_NS_PER_S / 2) /
+           PHU_NS_PER_S;
+}
+
+static void a_failing_check_is_polled_soon_then_seldom(void **state)
+{
+    static const int64_t gaps[] = {5, 10, 20, 40, 80, 160, 300, 300, 300};
+    struct fixture *fixture = *state;
+    struct phu_checks_counts counts;
+
+    fixture->fake.results[1] = PHU_RESULT_TIMEOUT;
+    add_at(fixture, 1, &patient, "192.0.2.1", 60 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 1400 * PHU_NS_PER_S);
+    assert_in_range(fixture->fake.polls, 10, 11);
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++)
+        assert_int_equal(gap_s(fixture, i), gaps[i]);
+    phu_checks_counts(fixture->checks, &counts);
+    assert_int_equal(counts.missed_late + counts.missed_busy, 0);
+}
+
+static void once_it_answers_it_has_its_slots_again(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t interval = 60 * PHU_NS_PER_S;
+    const int64_t phase = phu_checks_phase_ns("node", "device/check", interval);
+    struct phu_checks_counts counts;
+
+    fixture->fake.results[1] = PHU_RESULT_TIMEOUT;
+    add_at(fixture, 1, &patient, "192.0.2.1", interval);
+    phu_sim_run(fixture->fake.sched, 500 * PHU_NS_PER_S);
+    fixture->fake.results[1] = PHU_RESULT_PARTIAL;
+    phu_sim_run(fixture->fake.sched, 300 * PHU_NS_PER_S);
+    fixture->fake.polls = 0;
+    phu_sim_run(fixture->fake.sched, 300 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_in_range((fixture->fake.wall[i].ns - phase) % interval, 0, PHU_SCHED_TICK_NS);
+    phu_checks_counts(fixture->checks, &counts);
+    assert_int_equal(counts.missed_late + counts.missed_busy, 0);
+}
+
+static void a_ping_brings_its_device_back_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t before;
+
+    fixture->fake.results[1] = PHU_RESULT_TIMEOUT; /* snmp */
+    fixture->fake.results[2] = PHU_RESULT_TIMEOUT; /* a ping of the same device */
+    fixture->fake.results[3] = PHU_RESULT_TIMEOUT; /* snmp of another one */
+    add_at(fixture, 1, &patient, "192.0.2.1", 60 * PHU_NS_PER_S);
+    add_at(fixture, 2, &collector, "192.0.2.1", 10 * PHU_NS_PER_S);
+    add_at(fixture, 3, &patient, "192.0.2.10", 60 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 2000 * PHU_NS_PER_S);
+    fixture->fake.results[1] = fixture->fake.results[2] = PHU_RESULT_OK;
+    before = fixture->fake.polls;
+    while (fixture->fake.polls < before + 2)
+        phu_sim_run(fixture->fake.sched, 10 * PHU_NS_PER_MS);
+    assert_int_equal(fixture->fake.check[before], 2);
+    assert_int_equal(fixture->fake.check[before + 1], 1);
+    assert_in_range(phu_mono_since(fixture->fake.when[before + 1], fixture->fake.when[before]), 0,
+                    2 * PHU_SCHED_TICK_NS);
+    phu_sim_run(fixture->fake.sched, 9 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls,
+                     before + 2); /* a ping that goes on answering wakes nobody */
+}
+
+static void a_device_that_boots_slowly_is_asked_soon_again(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t ping;
+
+    fixture->fake.results[1] = fixture->fake.results[2] = PHU_RESULT_TIMEOUT;
+    add_at(fixture, 1, &patient, "192.0.2.1", 60 * PHU_NS_PER_S);
+    add_at(fixture, 2, &collector, "192.0.2.1", 900 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 1900 * PHU_NS_PER_S);
+    fixture->fake.results[2] = PHU_RESULT_OK; /* it answers pings, not yet SNMP */
+    ping = fixture->fake.polls;
+    while (fixture->fake.polls <= ping || fixture->fake.check[ping] != 2) {
+        ping += fixture->fake.polls > ping;
+        phu_sim_run(fixture->fake.sched, PHU_NS_PER_MS);
+    }
+    phu_sim_run(fixture->fake.sched, 16 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls, ping + 4);
+    assert_int_equal(gap_s(fixture, ping), 0);
+    assert_int_equal(gap_s(fixture, ping + 1), 5);
+    assert_int_equal(gap_s(fixture, ping + 2), 10);
+}
+
+static void wrong_secrets_are_not_hurried(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->fake.results[1] = PHU_RESULT_AUTH;
+    add_at(fixture, 1, &patient, "192.0.2.1", 60 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 600 * PHU_NS_PER_S);
+    assert_int_equal(gap_s(fixture, 0), 60);
+    assert_int_equal(gap_s(fixture, 4), 80);
+}
+
+static void what_was_not_measured_waits_as_before(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->fake.results[1] = PHU_RESULT_TIMEOUT;
+    add_at(fixture, 1, &patient, "192.0.2.1", 60 * PHU_NS_PER_S);
+    while (fixture->fake.polls < 3)
+        phu_sim_run(fixture->fake.sched, PHU_NS_PER_S);
+    fixture->fake.results[1] = PHU_RESULT_SKIPPED;
+    phu_sim_run(fixture->fake.sched, 65 * PHU_NS_PER_S);
+    assert_int_equal(gap_s(fixture, 2), 20);
+    assert_int_equal(gap_s(fixture, 3), 20);
+}
+
+static void others_do_not_back_off(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->fake.results[1] = PHU_RESULT_TIMEOUT;
+    add_at(fixture, 1, &collector, "192.0.2.1", 10 * PHU_NS_PER_S);
+    phu_sim_run(fixture->fake.sched, 100 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls, 10);
+}
+
+static void many_fail_and_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+    char address[24];
+
+    fixture->fake.results[0] = PHU_RESULT_TIMEOUT; /* handles that divide by 8 */
+    for (uint32_t i = 1; i < 200; i++) {
+        snprintf(address, sizeof address, "192.0.2.%u", i);
+        add_at(fixture, i * 8, &patient, address, 60 * PHU_NS_PER_S);
+    }
+    phu_sim_run(fixture->fake.sched, 70 * PHU_NS_PER_S);
+    for (uint32_t i = 1; i < 100; i++)
+        phu_checks_remove(fixture->checks, i * 8);
+    fixture->fake.results[0] = PHU_RESULT_OK;
+    phu_sim_run(fixture->fake.sched, 300 * PHU_NS_PER_S);
+    fixture->fake.polls = 0;
+    phu_sim_run(fixture->fake.sched, 60 * PHU_NS_PER_S);
+    assert_int_equal(fixture->fake.polls, 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +526,14 @@ int main(void)
         test(draining_waits_for_what_is_in_flight),
         test(draining_an_idle_runner_ends),
         test(texts_outlive_the_call),
+        test(a_failing_check_is_polled_soon_then_seldom),
+        test(once_it_answers_it_has_its_slots_again),
+        test(a_ping_brings_its_device_back_at_once),
+        test(a_device_that_boots_slowly_is_asked_soon_again),
+        test(wrong_secrets_are_not_hurried),
+        test(what_was_not_measured_waits_as_before),
+        test(others_do_not_back_off),
+        test(many_fail_and_come_back),
     };
 
     return cmocka_run_group_tests_name("checks", tests, NULL, NULL);
