@@ -28,7 +28,7 @@ static const struct phu_option cpu_options[] = {
      .meaning = "column, or scalar without its final .0, with the load of a processor in per cent"},
     {OPTION(phu_profile_cpu_conf, limit, "limit"), .type = PHU_OPTION_NUMBER, .fallback = "0",
      .min = "0", .max = "100",
-     .meaning = "per cent; above it the poll stops; 0: what the check says"},
+     .meaning = "per cent, above which slow tables wait, where the check says none; 0: 80"},
 };
 static const struct phu_option_table cpu_table =
     PHU_OPTION_TABLE(cpu_options, struct phu_profile_cpu_conf);
@@ -36,10 +36,11 @@ static const struct phu_option_table cpu_table =
 static const struct phu_option care_options[] = {
     {OPTION(phu_profile_care_conf, pdus_per_second, "pdus_per_second"), .type = PHU_OPTION_NUMBER,
      .fallback = "0", .min = "0", .max = "10000",
-     .meaning = "at most so many messages to one device; 0: what the check says"},
+     .meaning = "at most so many messages to one device, where the check says none; 0: any number"},
     {OPTION(phu_profile_care_conf, max_repetitions, "max_repetitions"), .type = PHU_OPTION_INT,
      .fallback = "0", .min = "0", .max = "100",
-     .meaning = "at most so many rows in one message; 0: what the check says"},
+     .meaning =
+         "at most so many rows in one message, if the check allows as many; 0: what it says"},
     {OPTION(phu_profile_care_conf, cpu, "cpu"), .type = PHU_OPTION_TABLE, .table = &cpu_table,
      .meaning = "where the device tells how busy it is"},
 };

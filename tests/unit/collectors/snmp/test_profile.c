@@ -1,6 +1,7 @@
 /* Profiles: what is refused and with which words, which fits, what cells mean, names of rows. */
 #include "profile.h"
 
+#include "phusong/conf.h"
 #include "phusong/err.h"
 
 #include <setjmp.h>
@@ -1072,6 +1073,70 @@ static void the_shipped_profiles_are_in_order(void **state)
     phu_profiles_free(profiles);
 }
 
+/* -- The documentation ------------------------------------------------------------------------ */
+
+static char *read_page(void)
+{
+    FILE *file = fopen(PHU_TEST_DATA "/../../docs/profiles.md", "r");
+    char *page = calloc(1, 100000);
+
+    assert_non_null(file);
+    assert_in_range(fread(page, 1, 99999, file), 10000, 99998);
+    fclose(file);
+    return page;
+}
+
+static bool is_option(const struct phu_option_table *table, const char *name, size_t length)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct phu_option *option = &table->options[i];
+
+        if ((strncmp(option->name, name, length) == 0 && !option->name[length]) ||
+            (option->table && is_option(option->table, name, length)))
+            return true;
+    }
+    return false;
+}
+
+static void expect_documented(const struct phu_option_table *table, const char *page)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct phu_option *option = &table->options[i];
+        char quoted[64], written[64], first[64];
+
+        snprintf(quoted, sizeof quoted, "`%s`", option->name);
+        snprintf(written, sizeof written, "{%s: ", option->name);
+        snprintf(first, sizeof first, "`%s: ", option->name);
+        if (!strstr(page, quoted) && !strstr(page, written) && !strstr(page, first))
+            fail_msg("docs/profiles.md says nothing of `%s`", option->name);
+        if (option->table)
+            expect_documented(option->table, page);
+    }
+}
+
+/* Each key is described, and nothing is described that is no key: the first cell of a row that
+ * begins with a word in quotes names keys. */
+static void the_page_has_the_keys(void **state)
+{
+    char *page = read_page(), *row = page;
+
+    (void)state;
+    expect_documented(&phu_profile_options, page);
+    while ((row = strstr(row, "\n| `"))) {
+        char *end = strstr(row + 3, " |"), *name = strchr(row, '`');
+
+        while (name && name < end) {
+            size_t length = strcspn(name + 1, "`");
+
+            if (!is_option(&phu_profile_options, name + 1, length))
+                fail_msg("docs/profiles.md describes `%.*s`", (int)length, name + 1);
+            name = strchr(name + length + 2, '`');
+        }
+        row = end;
+    }
+    free(page);
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -1105,6 +1170,7 @@ int main(void)
         IN_FOLDER(tables_of_one_profile_differ_in_name),
         IN_FOLDER(says_what_cannot_be_read),
         cmocka_unit_test(the_shipped_profiles_are_in_order),
+        cmocka_unit_test(the_page_has_the_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
