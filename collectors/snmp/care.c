@@ -100,7 +100,7 @@ void phu_care_cell(void *arg, unsigned column, const struct phu_index *index,
 {
     struct phu_snmp_device *device = arg;
     struct phu_snmp_work *work = device->work;
-    double percent;
+    double percent = 0;
 
     (void)column;
     if (take_percent(varbind, &percent)) {
