@@ -397,11 +397,41 @@ static bool is_emitted(const struct taking *taking, uint32_t whom)
     return false;
 }
 
+/* A row that only has a name is no row of this table: ENTITY-MIB names every screw. And a sensor
+ * without a value says nothing, while a modem or an ONU without one says a lot. */
+static bool is_there(const struct taking *taking)
+{
+    const struct phu_profile_table *table = taking->table;
+    bool is_sensor = strcmp(table->measurement, "sensor") == 0;
+
+    for (unsigned i = 0; i < table->column_count; i++) {
+        switch (taking->reads[i].status) {
+        case PHU_READ_VALUE:
+        case PHU_READ_WORD:
+        case PHU_READ_TEXT:
+        case PHU_READ_COUNTER:
+            return true;
+        case PHU_READ_ABSENT:
+        case PHU_READ_HELP:
+            break;
+        case PHU_READ_NONE:
+        case PHU_READ_IMPLAUSIBLE:
+        case PHU_READ_UNFIT:
+        case PHU_READ_CONDITION:
+            if (!is_sensor)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void emit(struct taking *taking, uint32_t whom)
 {
     const char *tag = taking->table->tag ? taking->table->tag : "";
     uint32_t handle = 0;
 
+    if (!is_there(taking))
+        return;
     if (!is_device_itself(taking->table)) {
         if (!take_handle(taking, tag, taking->name, taking->key, whom, &handle))
             return;
