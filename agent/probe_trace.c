@@ -63,16 +63,23 @@ static size_t hash(const char *text)
     return value;
 }
 
+/* What is no object of the device, such as the speed out of two columns, is told by its row. */
+static uint32_t hash_of(const char *oid, const char *row)
+{
+    return hash(*oid ? oid : row);
+}
+
 static bool is_same(const struct phu_probe_cell *cell, const struct phu_trace_item *item)
 {
     return strcmp(cell->oid, item->oid) == 0 && strcmp(cell->table, item->table) == 0 &&
-           strcmp(cell->column, item->column) == 0;
+           strcmp(cell->column, item->column) == 0 &&
+           (*item->oid || strcmp(cell->row, item->row) == 0);
 }
 
 /* The bucket of the item's cell, or a free one. */
 static uint32_t *bucket_of(struct phu_probe_trace *trace, const struct phu_trace_item *item)
 {
-    size_t at = hash(item->oid) % trace->bucket_count;
+    size_t at = hash_of(item->oid, item->row) % trace->bucket_count;
 
     while (trace->buckets[at] && !is_same(&trace->cells[trace->buckets[at] - 1], item))
         at = (at + 1) % trace->bucket_count;
@@ -87,7 +94,7 @@ static void grow_buckets(struct phu_probe_trace *trace)
     if (!trace->buckets)
         abort();
     for (size_t i = 0; i < trace->cell_count; i++) {
-        size_t at = hash(trace->cells[i].oid) % trace->bucket_count;
+        size_t at = hash_of(trace->cells[i].oid, trace->cells[i].row) % trace->bucket_count;
 
         while (trace->buckets[at])
             at = (at + 1) % trace->bucket_count;
