@@ -15,7 +15,7 @@ DEVICES = ["bdcom_gp3600_16b", "cambium_epmp_ap", "cisco_isr4321", "eaton_5px", 
            "huawei_ne8000_m8", "mikrotik_rb5009", "netonix_wispswitch", "teltonika_rutx11",
            "ubiquiti_ufiber_olt", "vsol_v1600d"]
 
-Polled = collections.namedtuple("Polled", "device rows")
+Polled = collections.namedtuple("Polled", "facts device rows cells")
 
 
 @pytest.fixture
@@ -35,8 +35,11 @@ def poll(phusong, snmp_lab, tmp_path, child_env):
         rows = collections.defaultdict(dict)
         for row in target["rows"]:
             metrics = row.pop("metrics")
-            rows[next(iter(row.items()), ("", ""))].update(metrics)
-        return Polled(target["metrics"], rows)
+            tag, name = next(iter(row.items()))
+            rows["" if tag == "row" else tag, name].update(metrics)
+        cells = {(cell["oid"], cell["column"]): cell for table in target["tables"].values()
+                 for cell in table if "oid" in cell}
+        return Polled(target["facts"], target["metrics"], rows, cells)
 
     return once
 
@@ -78,7 +81,12 @@ def test_polls_what_profiles_read(device, poll, built):
              f"{told(cell, polled)}, expected {cell.get('value', cell.get('word', cell.get('text')))}"
              for cell in cells if not is_same(cell, told(cell, polled))]
     assert len(cells) > 5
+    assert polled.facts["profile"] == reading.head["profile"]
     assert not wrong, f"{len(wrong)} of {len(cells)}, first:\n" + "\n".join(wrong[:20])
+    for cell in reading.valued():  # of every row, whether it is sent or only added up
+        seen = polled.cells[cell["oid"], cell["column"]]
+        if cell["status"] == "value":
+            assert seen["value"] == pytest.approx(cell["value"], rel=1e-6), cell
     for one in reading.sums:
         got = polled.rows[one["tag"], one["row"]].get(one["metric"].partition(".")[2])
         assert got, one
