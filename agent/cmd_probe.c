@@ -3,13 +3,12 @@
  * accept the same values and find the same mistakes.
  */
 #include "commands.h"
-#include "conf_file.h"
 #include "phusong/collector.h"
 #include "phusong/conf.h"
 #include "phusong/credential.h"
-#include "phusong/err.h"
 #include "phusong/log.h"
 #include "probe.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,32 +17,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SETTINGS_MOST 64
 #define OPTIONS_MOST 160
 #define TARGETS_MOST 100000
 
-/* "key=value" as given, for one of the option tables. */
-struct setting {
-    const char *key; /* of a section: "tls.verify" */
-    const char *value;
-};
-
-struct settings {
-    const struct phu_option_table *table;
-    struct setting items[SETTINGS_MOST];
-    size_t count;
-};
-
 struct command_line {
     struct phu_probe probe;
-    struct settings check, collector, credential;
+    struct phu_settings check, collector, credential;
     const char **targets;
     size_t target_count;
     char **owned; /* lines of files with targets */
     size_t owned_count;
     struct option long_options[OPTIONS_MOST];
     char *names[OPTIONS_MOST]; /* of the options made from tables */
-    struct settings *homes[OPTIONS_MOST];
+    struct phu_settings *homes[OPTIONS_MOST];
     size_t option_count;
 };
 
@@ -90,147 +76,6 @@ static void *must(void *pointer)
     return pointer;
 }
 
-/* -- Settings -------------------------------------------------------------------------------- */
-
-static int add_setting(struct settings *settings, const char *key, const char *value)
-{
-    size_t i = 0;
-
-    while (i < settings->count && strcmp(settings->items[i].key, key) != 0)
-        i++;
-    if (i == SETTINGS_MOST)
-        return complain("more than %d options are set", SETTINGS_MOST);
-    settings->items[i] = (struct setting){key, value};
-    settings->count += i == settings->count;
-    return 0;
-}
-
-/* Cuts "key=value" in place. */
-static int add_pair(struct settings *settings, char *pair)
-{
-    char *equals = strchr(pair, '=');
-
-    if (!equals || equals == pair)
-        return complain("\"%s\" is not of the form KEY=VALUE", pair);
-    *equals = '\0';
-    return add_setting(settings, pair, equals + 1);
-}
-
-static const struct phu_option *find_option(const struct phu_option_table *table, const char *name,
-                                            size_t length)
-{
-    for (size_t i = 0; table && i < table->count; i++) {
-        if (strncmp(table->options[i].name, name, length) == 0 && !table->options[i].name[length])
-            return &table->options[i];
-    }
-    return NULL;
-}
-
-/* Texts are quoted, so that a colon or a hash in them means nothing; the rest is as in the file. */
-static void write_value(FILE *out, const struct phu_option *option, const char *value)
-{
-    bool is_text = option && (option->type == PHU_OPTION_STRING ||
-                              option->type == PHU_OPTION_PATH || option->type == PHU_OPTION_SECRET);
-
-    if (!is_text) {
-        fputs(value, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *value; value++)
-        fprintf(out, *value == '\'' ? "''" : "%c", *value);
-    fputc('\'', out);
-}
-
-static void write_section(FILE *out, const struct settings *settings, const char *name,
-                          size_t length)
-{
-    const struct phu_option *section = find_option(settings->table, name, length);
-    const char *separator = "";
-
-    fprintf(out, "%.*s: {", (int)length, name);
-    for (size_t i = 0; i < settings->count; i++) {
-        const struct setting *item = &settings->items[i];
-
-        if (strncmp(item->key, name, length) != 0 || item->key[length] != '.')
-            continue;
-        fprintf(out, "%s%s: ", separator, item->key + length + 1);
-        write_value(out,
-                    section ? find_option(section->table, item->key + length + 1,
-                                          strlen(item->key + length + 1))
-                            : NULL,
-                    item->value);
-        separator = ", ";
-    }
-    fputs("}\n", out);
-}
-
-static bool is_first_of_section(const struct settings *settings, size_t number, size_t length)
-{
-    for (size_t i = 0; i < number; i++) {
-        if (strncmp(settings->items[i].key, settings->items[number].key, length + 1) == 0)
-            return false;
-    }
-    return true;
-}
-
-/* What the settings would look like in the configuration file. */
-static void write_settings(FILE *out, const struct settings *settings)
-{
-    for (size_t i = 0; i < settings->count; i++) {
-        const struct setting *item = &settings->items[i];
-        size_t length = strcspn(item->key, ".");
-
-        if (item->key[length]) {
-            if (is_first_of_section(settings, i, length))
-                write_section(out, settings, item->key, length);
-            continue;
-        }
-        fprintf(out, "%s: ", item->key);
-        write_value(out, find_option(settings->table, item->key, length), item->value);
-        fputc('\n', out);
-    }
-}
-
-/* NULL table: NULL struct. */
-static int bind_settings(const struct settings *settings, const char *what, void **out)
-{
-    struct phu_diags diags;
-    char *text = NULL;
-    size_t length = 0;
-    FILE *file;
-    int error;
-
-    *out = NULL;
-    if (!settings->table)
-        return settings->count ? complain("this collector has no %s", what) : 0;
-    *out = must(calloc(1, settings->table->size));
-    if (!settings->count)
-        return phu_conf_defaults(settings->table, *out);
-    file = must(open_memstream(&text, &length));
-    write_settings(file, settings);
-    fclose(file);
-    phu_diags_init(&diags);
-    error = phu_conf_load_text(settings->table, what, text, length, &diags, *out);
-    for (size_t i = 0; i < diags.count; i++)
-        complain("%s: %s", what, diags.items[i].message);
-    phu_diags_fini(&diags);
-    free(text);
-    if (error) {
-        free(*out);
-        *out = NULL;
-    }
-    return error;
-}
-
-static void free_settings(const struct settings *settings, void *conf)
-{
-    if (!conf)
-        return;
-    phu_conf_free(settings->table, conf);
-    free(conf);
-}
-
 /* -- Options from tables --------------------------------------------------------------------- */
 
 static bool is_taken(const struct command_line *line, const char *name)
@@ -242,7 +87,8 @@ static bool is_taken(const struct command_line *line, const char *name)
     return false;
 }
 
-static void add_option(struct command_line *line, struct settings *home, char *name, bool is_flag)
+static void add_option(struct command_line *line, struct phu_settings *home, char *name,
+                       bool is_flag)
 {
     size_t i = line->option_count;
 
@@ -257,7 +103,7 @@ static void add_option(struct command_line *line, struct settings *home, char *n
     line->option_count++;
 }
 
-static void add_table(struct command_line *line, struct settings *home, const char *prefix,
+static void add_table(struct command_line *line, struct phu_settings *home, const char *prefix,
                       const struct phu_option_table *table)
 {
     for (size_t i = 0; table && i < table->count; i++) {
@@ -448,7 +294,7 @@ static int read_table_option(struct command_line *line, int value)
 {
     size_t i = (size_t)(value - OPTION_TABLE);
 
-    return add_setting(line->homes[i], line->names[i], optarg ? optarg : "true");
+    return phu_settings_add(line->homes[i], line->names[i], optarg ? optarg : "true");
 }
 
 static int read_option(struct command_line *line, int option)
@@ -465,7 +311,7 @@ static int read_option(struct command_line *line, int option)
     case 'f':
         return read_targets(line, optarg);
     case 's':
-        return add_pair(&line->check, optarg);
+        return phu_settings_add_pair(&line->check, optarg);
     case 'q':
         probe->is_quiet = true;
         return 0;
@@ -476,9 +322,9 @@ static int read_option(struct command_line *line, int option)
         probe->is_json = true;
         return 0;
     case OPTION_COLLECTOR:
-        return add_pair(&line->collector, optarg);
+        return phu_settings_add_pair(&line->collector, optarg);
     case OPTION_CREDENTIAL:
-        return add_pair(&line->credential, optarg);
+        return phu_settings_add_pair(&line->credential, optarg);
     case OPTION_ROWS:
         probe->rows = optarg;
         return 0;
@@ -563,10 +409,10 @@ static int run(struct command_line *line)
     void *options = NULL, *check_options = NULL, *credential = NULL;
     int code = PHU_EXIT_USAGE;
 
-    if (bind_settings(&line->check, "options of the check", &check_options) == 0 &&
-        bind_settings(&line->collector, "options of the collector", &options) == 0 &&
+    if (phu_settings_bind(&line->check, "options of the check", &check_options) == 0 &&
+        phu_settings_bind(&line->collector, "options of the collector", &options) == 0 &&
         (line->credential.count <= 1 ||
-         bind_settings(&line->credential, "credentials", &credential) == 0)) {
+         phu_settings_bind(&line->credential, "credentials", &credential) == 0)) {
         int error;
 
         probe->options = options;
@@ -580,9 +426,9 @@ static int run(struct command_line *line)
         code = error == -EINVAL ? PHU_EXIT_USAGE : error ? PHU_EXIT_SYSTEM : report(probe);
     }
     phu_probe_fini(probe);
-    free_settings(&line->check, check_options);
-    free_settings(&line->collector, options);
-    free_settings(&line->credential, credential);
+    phu_settings_free(&line->check, check_options);
+    phu_settings_free(&line->collector, options);
+    phu_settings_free(&line->credential, credential);
     return code;
 }
 
@@ -592,11 +438,12 @@ int phu_cmd_probe(int argc, char **argv)
     bool is_help = false;
     int code = PHU_EXIT_USAGE;
 
+    line->check.command = line->collector.command = line->credential.command = "phusong probe";
     line->credential.table = &phu_credential_options;
     line->probe.count = 5;
     line->probe.interval_ns = PHU_NS_PER_S;
     line->probe.rows = "*";
-    add_setting(&line->credential, "name", "probe");
+    phu_settings_add(&line->credential, "name", "probe");
     if (read_command_line(line, argc, argv, &is_help) == 0) {
         struct phu_probe *probe = &line->probe;
 
