@@ -108,13 +108,57 @@ int phu_text_nfc(const char *text, size_t length, char *buffer, size_t size)
     return (int)result;
 }
 
+static const char id_letters[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+
 bool phu_text_is_id(const char *text)
 {
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-    size_t length = strspn(text, allowed);
+    size_t length = strspn(text, id_letters);
 
     return length >= 1 && length <= PHU_TEXT_ID_MAX && text[length] == '\0';
+}
+
+/* Letters without their accents; NULL when `text` is not UTF-8. */
+static char *strip_accents(const char *text)
+{
+    utf8proc_uint8_t *folded = NULL;
+
+    if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &folded,
+                     UTF8PROC_NULLTERM | UTF8PROC_DECOMPOSE | UTF8PROC_STRIPMARK |
+                         UTF8PROC_COMPAT) < 0)
+        return NULL;
+    return (char *)folded;
+}
+
+/* The letter of an id that `at` begins with, or 0; *step: its bytes. Crossing a d is no accent. */
+static char id_letter(const char *at, size_t *step)
+{
+    *step = 1;
+    if (at[0] == '\xc4' && (at[1] == '\x90' || at[1] == '\x91')) {
+        *step = 2;
+        return at[1] == '\x90' ? 'D' : 'd';
+    }
+    return strchr(id_letters, *at) ? *at : 0;
+}
+
+size_t phu_text_make_id(const char *text, char id[PHU_TEXT_ID_MAX + 1])
+{
+    char *folded = strip_accents(text);
+    size_t length = 0, step;
+
+    for (const char *at = folded ? folded : text; *at && length < PHU_TEXT_ID_MAX; at += step) {
+        char letter = id_letter(at, &step);
+
+        if (letter)
+            id[length++] = letter;
+        else if (length && id[length - 1] != '-')
+            id[length++] = '-';
+    }
+    while (length && id[length - 1] == '-')
+        length--;
+    id[length] = '\0';
+    free(folded);
+    return length;
 }
 
 /* -- Guesses ---------------------------------------------------------------------------------- */

@@ -21,6 +21,10 @@ int phu_text_nfc(const char *text, size_t length, char *buffer, size_t size);
 #define PHU_TEXT_ID_MAX 64
 bool phu_text_is_id(const char *text);
 
+/* An id out of any text: "Trạm Bắc 1 (OLT)" gives "Tram-Bac-1-OLT". Letters lose their accents,
+ * whatever else no id may hold becomes a hyphen. Returns its length; 0 when nothing is left. */
+size_t phu_text_make_id(const char *text, char id[PHU_TEXT_ID_MAX + 1]);
+
 /* Which of the words offered is nearest to `word`, for "did you mean". A word is near when at most
  * a third of its letters differ, are missing, or have changed places.
  *

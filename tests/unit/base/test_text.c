@@ -86,6 +86,32 @@ static const char *guess(const char *word)
     return g.nearest;
 }
 
+static void makes_ids(void **state)
+{
+    static const char *const cases[][2] = {
+        {"olt-bn-1.example.net", "olt-bn-1.example.net"},
+        {"Trạm Bắc 1 (OLT)", "Tram-Bac-1-OLT"},
+        {"Đông Đình đường", "Dong-Dinh-duong"},
+        {"  spaces  around ", "spaces-around"},
+        {"RUT955 / mob1s1a1", "RUT955-mob1s1a1"},
+        {"\xff\xfe router", "router"}, /* not UTF-8 */
+        {"路由器", ""},
+        {"", ""},
+        {"---", ""},
+    };
+    char id[PHU_TEXT_ID_MAX + 1], longer[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(phu_text_make_id(cases[i][0], id), strlen(cases[i][1]));
+        assert_string_equal(id, cases[i][1]);
+        assert_true(!id[0] || phu_text_is_id(id));
+    }
+    memset(longer, 'x', sizeof longer);
+    longer[sizeof longer - 1] = '\0';
+    assert_int_equal(phu_text_make_id(longer, id), PHU_TEXT_ID_MAX);
+}
+
 static void guesses_what_was_meant(void **state)
 {
     (void)state;
@@ -107,6 +133,7 @@ int main(void)
         cmocka_unit_test(counts_characters),
         cmocka_unit_test(composes),
         cmocka_unit_test(tells_ids),
+        cmocka_unit_test(makes_ids),
         cmocka_unit_test(guesses_what_was_meant),
     };
 
