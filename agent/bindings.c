@@ -13,98 +13,33 @@
 #define TIMEOUT_NS (600 * PHU_NS_PER_S) /* tables of a large OLT, at the pace that it bears */
 #define NOTES_MAX 100
 
-/* -- Rows -------------------------------------------------------------------------------------- */
+/* -- What the collector says ---------------------------------------------------------------------
+ */
 
-static uint32_t hash_row(const char *tag, const char *name)
-{
-    uint32_t hash = 2166136261u; /* FNV-1a */
-
-    for (; *tag; tag++)
-        hash = (hash ^ (unsigned char)*tag) * 16777619u;
-    hash *= 16777619u;
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    return hash ^ hash >> 15;
-}
-
-static uint32_t *slot_of(const struct phu_bound_device *device, const char *tag, const char *name)
-{
-    size_t mask = device->slot_count - 1, at = hash_row(tag, name) & mask;
-
-    for (;; at = (at + 1) & mask) {
-        const struct phu_bound_row *row =
-            device->slots[at] ? &device->rows[device->slots[at] - 1] : NULL;
-
-        if (!row || (strcmp(row->tag, tag) == 0 && strcmp(row->name, name) == 0))
-            return &device->slots[at];
-    }
-}
-
-static void grow_slots(struct phu_bound_device *device)
-{
-    device->slot_count = device->slot_count ? device->slot_count * 2 : 16;
-    free(device->slots);
-    device->slots = phu_mem_alloc(device->slot_count, sizeof *device->slots);
-    for (size_t i = 0; i < device->row_count; i++)
-        *slot_of(device, device->rows[i].tag, device->rows[i].name) = (uint32_t)i + 1;
-}
-
-static struct phu_bound_row *take_row(struct phu_bound_device *device, const char *tag,
-                                      const char *name)
-{
-    uint32_t *slot;
-
-    if ((device->row_count + 1) * 2 > device->slot_count)
-        grow_slots(device);
-    slot = slot_of(device, tag, name);
-    if (*slot)
-        return &device->rows[*slot - 1];
-    device->rows = phu_mem_grow(device->rows, device->row_count, sizeof *device->rows);
-    device->rows[device->row_count] = (struct phu_bound_row){.tag = phu_mem_strdup(tag),
-                                                             .name = phu_mem_strdup(name),
-                                                             .index = phu_mem_strdup(""),
-                                                             .text = phu_mem_strdup(""),
-                                                             .endpoint = phu_mem_strdup("")};
-    *slot = (uint32_t)++device->row_count;
-    return &device->rows[device->row_count - 1];
-}
-
-/* What is known already stays when nothing is told. */
-static void learn(char **kept, const char *text)
-{
-    if (!text || !text[0] || strcmp(*kept, text) == 0)
-        return;
-    free(*kept);
-    *kept = phu_mem_strdup(text);
-}
-
-static void learn_endpoint(const struct phu_bound_device *device, struct phu_bound_row *row,
+static void learn_endpoint(const struct phu_bound_device *device, struct phu_found_row *row,
                            const char *endpoint)
 {
-    learn(&row->endpoint, endpoint);
+    phu_found_learn(&row->endpoint, endpoint);
     row->is_known_endpoint =
         row->endpoint[0] &&
         phu_inventory_find_endpoint(device->owner->inventory, row->endpoint) != PHU_INVENTORY_NONE;
 }
 
-/* -- What the collector says ---------------------------------------------------------------------
- */
-
 /* Interfaces, sensors and ports are many, and of interest only where they serve somebody. */
 static bool is_worth_keeping(const char *tag, const char *endpoint)
 {
-    return (endpoint && endpoint[0]) || phu_bound_tag_may_serve(tag);
+    return (endpoint && endpoint[0]) || phu_found_tag_may_serve(tag);
 }
 
 static int row_named(struct phu_survey_job *job, const struct phu_row *wanted, uint32_t *handle)
 {
     struct phu_bound_device *device = phu_container_of(job, struct phu_bound_device, job);
-    struct phu_bound_row *row;
+    struct phu_found_row *row;
 
     *handle = 1; /* values are of no interest */
     if (!is_worth_keeping(wanted->tag, wanted->endpoint))
         return 0;
-    row = take_row(device, wanted->tag, wanted->name);
+    row = phu_found_rows_take(&device->rows, wanted->tag, wanted->name);
     learn_endpoint(device, row, wanted->endpoint);
     return wanted->endpoint && !row->is_known_endpoint ? -ENOENT : 0;
 }
@@ -124,19 +59,19 @@ static void keep_note(struct phu_bound_device *device, const char *note)
 static void traced(struct phu_trace *trace, const struct phu_trace_item *item)
 {
     struct phu_bound_device *device = phu_container_of(trace, struct phu_bound_device, trace);
-    struct phu_bound_row *row;
+    struct phu_found_row *row;
 
     if (item->kind == PHU_TRACE_NOTE)
         keep_note(device, item->why);
     if (item->kind != PHU_TRACE_ROW || !is_worth_keeping(item->name, item->value))
         return;
-    row = take_row(device, item->name, item->row);
-    learn(&row->index, item->index);
-    learn(&row->text, item->raw);
+    row = phu_found_rows_take(&device->rows, item->name, item->row);
+    phu_found_learn(&row->index, item->index);
+    phu_found_learn(&row->text, item->raw);
     learn_endpoint(device, row, item->value);
 }
 
-static bool fulfils(const struct phu_bound_claim *claim, const struct phu_bound_row *row)
+static bool fulfils(const struct phu_bound_claim *claim, const struct phu_found_row *row)
 {
     bool is_interface = strcmp(row->tag, "interface") == 0;
 
@@ -155,8 +90,8 @@ static void polled(struct phu_survey_job *job, enum phu_result result)
     device->result = result;
     device->owner->done++;
     for (size_t i = 0; i < device->claim_count; i++) {
-        for (size_t row = 0; row < device->row_count && !device->claims[i].is_found; row++)
-            device->claims[i].is_found = fulfils(&device->claims[i], &device->rows[row]);
+        for (size_t row = 0; row < device->rows.count && !device->claims[i].is_found; row++)
+            device->claims[i].is_found = fulfils(&device->claims[i], &device->rows.items[row]);
     }
 }
 
@@ -293,18 +228,10 @@ int phu_bindings_ask(struct phu_bindings_job *job)
 
 static void free_device(struct phu_bound_device *device)
 {
-    for (size_t i = 0; i < device->row_count; i++) {
-        struct phu_bound_row *row = &device->rows[i];
-        char *texts[] = {row->tag, row->name, row->index, row->text, row->endpoint};
-
-        for (size_t text = 0; text < sizeof texts / sizeof *texts; text++)
-            free(texts[text]);
-    }
     for (size_t i = 0; i < device->note_count; i++)
         free(device->notes[i]);
     free(device->notes);
-    free(device->rows);
-    free(device->slots);
+    phu_found_rows_fini(&device->rows);
     free(device->claims);
     free((void *)device->job.spec.served);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/inventory.h"
+#include "found_rows.h"
 #include "phusong/trace.h"
 #include "progress.h"
 #include "subjects.h"
@@ -16,14 +17,6 @@
 
 struct phu_bindings_job;
 struct phu_config;
-
-struct phu_bound_row {
-    char *tag, *name;       /* "onu", "0/1/3:5" */
-    char *index;            /* "4194312192.5"; "" when not told */
-    char *text;             /* its description or serial; "" when not told */
-    char *endpoint;         /* "" if none */
-    bool is_known_endpoint; /* the inventory has it */
-};
 
 /* A row that the inventory names, or all that are left. */
 struct phu_bound_claim {
@@ -38,10 +31,7 @@ struct phu_bound_device {
     uint32_t device; /* of the inventory */
     bool is_done;
     enum phu_result result;
-    struct phu_bound_row *rows;
-    size_t row_count;
-    uint32_t *slots; /* of rows, by tag and name; 0: free, else 1 + number */
-    size_t slot_count;
+    struct phu_found_rows rows;
     struct phu_bound_claim *claims;
     size_t claim_count;
     char **notes;
@@ -67,11 +57,9 @@ void phu_bindings_fini(struct phu_bindings_job *job);
 
 bool phu_bound_device_answered(const struct phu_bound_device *device);
 /* Names an endpoint that the inventory does not have. */
-bool phu_bound_row_is_stray(const struct phu_bound_row *row);
-/* Is it an ONU, a modem or a radio? */
-bool phu_bound_tag_may_serve(const char *tag);
-/* One of those that serves nobody. */
-bool phu_bound_row_is_free(const struct phu_bound_row *row);
+bool phu_bound_row_is_stray(const struct phu_found_row *row);
+/* An ONU, a modem or a radio that serves nobody. */
+bool phu_bound_row_is_free(const struct phu_found_row *row);
 /* The inventory names a row that the device, which answered, does not have. */
 bool phu_bound_claim_is_missed(const struct phu_bound_claim *claim);
 

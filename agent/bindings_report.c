@@ -12,30 +12,19 @@ bool phu_bound_device_answered(const struct phu_bound_device *device)
            (device->result == PHU_RESULT_OK || device->result == PHU_RESULT_PARTIAL);
 }
 
-static bool is_bound(const struct phu_bound_row *row)
+static bool is_bound(const struct phu_found_row *row)
 {
     return row->is_known_endpoint;
 }
 
-bool phu_bound_row_is_stray(const struct phu_bound_row *row)
+bool phu_bound_row_is_stray(const struct phu_found_row *row)
 {
     return row->endpoint[0] && !row->is_known_endpoint;
 }
 
-bool phu_bound_tag_may_serve(const char *tag)
+bool phu_bound_row_is_free(const struct phu_found_row *row)
 {
-    static const char *const tags[] = {"onu", "modem", "link", "radio"};
-
-    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-        if (strcmp(tag, tags[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool phu_bound_row_is_free(const struct phu_bound_row *row)
-{
-    return !row->endpoint[0] && phu_bound_tag_may_serve(row->tag);
+    return !row->endpoint[0] && phu_found_tag_may_serve(row->tag);
 }
 
 static bool names_a_row(const struct phu_bound_claim *claim)
@@ -63,10 +52,10 @@ struct phu_bindings_sums phu_bindings_sum(const struct phu_bindings_job *job)
         if (!phu_bound_device_answered(device))
             continue;
         sums.answered++;
-        for (size_t row = 0; row < device->row_count; row++) {
-            sums.bound += is_bound(&device->rows[row]);
-            sums.unbound += phu_bound_row_is_free(&device->rows[row]);
-            sums.stray += phu_bound_row_is_stray(&device->rows[row]);
+        for (size_t row = 0; row < device->rows.count; row++) {
+            sums.bound += is_bound(&device->rows.items[row]);
+            sums.unbound += phu_bound_row_is_free(&device->rows.items[row]);
+            sums.stray += phu_bound_row_is_stray(&device->rows.items[row]);
         }
         for (size_t claim = 0; claim < device->claim_count; claim++) {
             sums.missed += phu_bound_claim_is_missed(&device->claims[claim]);
@@ -78,7 +67,7 @@ struct phu_bindings_sums phu_bindings_sum(const struct phu_bindings_job *job)
 
 /* -- For people -------------------------------------------------------------------------------- */
 
-static void print_row(const struct phu_bound_row *row, FILE *out)
+static void print_row(const struct phu_found_row *row, FILE *out)
 {
     if (row->tag[0])
         fprintf(out, "    %s=%s", row->tag, row->name);
@@ -93,17 +82,17 @@ static void print_row(const struct phu_bound_row *row, FILE *out)
 
 /* At most `most` of the rows for which `is_one` holds, under a title. */
 static void print_rows(const struct phu_bound_device *device, const char *title,
-                       bool (*is_one)(const struct phu_bound_row *row), size_t most, FILE *out)
+                       bool (*is_one)(const struct phu_found_row *row), size_t most, FILE *out)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < device->row_count; i++) {
-        if (!is_one(&device->rows[i]))
+    for (size_t i = 0; i < device->rows.count; i++) {
+        if (!is_one(&device->rows.items[i]))
             continue;
         if (count++ == 0)
             fprintf(out, "  %s:\n", title);
         if (count <= most)
-            print_row(&device->rows[i], out);
+            print_row(&device->rows.items[i], out);
     }
     if (count > most)
         fprintf(out, "    and %zu more; --all prints them\n", count - most);
@@ -183,12 +172,12 @@ static json_t *json_text(const char *text)
 }
 
 static json_t *json_rows(const struct phu_bound_device *device,
-                         bool (*is_one)(const struct phu_bound_row *row))
+                         bool (*is_one)(const struct phu_found_row *row))
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < device->row_count; i++) {
-        const struct phu_bound_row *row = &device->rows[i];
+    for (size_t i = 0; i < device->rows.count; i++) {
+        const struct phu_found_row *row = &device->rows.items[i];
 
         if (is_one(row))
             json_array_append_new(

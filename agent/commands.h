@@ -16,5 +16,6 @@ int phu_cmd_bindings(int argc, char **argv);
 int phu_cmd_catalog(int argc, char **argv);
 int phu_cmd_check_config(int argc, char **argv);
 int phu_cmd_config(int argc, char **argv);
+int phu_cmd_discover(int argc, char **argv);
 int phu_cmd_spool(int argc, char **argv);
 int phu_cmd_probe(int argc, char **argv);

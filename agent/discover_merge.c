@@ -237,19 +237,17 @@ static void judge(struct file *file, const struct phu_device_row *rows, size_t c
     }
 }
 
-static const char *missing_column(const struct file *file, const struct phu_device_row *rows,
-                                  size_t count, const enum phu_merge_fate *fates)
+/* Without the other columns there is nothing amiss: what they would say is the default. */
+static bool lacks_credential(const struct file *file, const struct phu_device_row *rows,
+                             size_t count, const enum phu_merge_fate *fates)
 {
-    static const char *const names[] = {"credential", "checks", "interfaces"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        for (size_t row = 0; row < count; row++) {
-            if (fates[row] == PHU_MERGE_ADDED && value_of(&rows[row], names[i])[0] &&
-                find_column(file, names[i]) == file->column_count)
-                return names[i];
-        }
+    if (find_column(file, "credential") < file->column_count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (fates[i] == PHU_MERGE_ADDED && rows[i].credential[0])
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static void write_all(const struct file *file, const struct phu_device_row *rows, size_t count,
@@ -283,7 +281,7 @@ int phu_devices_merge(const char *old, size_t length, const struct phu_device_ro
         judge(&file, rows, count, fates);
         for (size_t i = 0; i < count; i++)
             merge->added += fates[i] == PHU_MERGE_ADDED;
-        merge->missing = missing_column(&file, rows, count, fates);
+        merge->lacks_credential = lacks_credential(&file, rows, count, fates);
         if (merge->added)
             write_all(&file, rows, count, fates, merge);
     }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct phu_device_row {
@@ -19,8 +20,8 @@ enum phu_merge_fate {
 struct phu_merge {
     char *text; /* the whole file; NULL when nothing was added */
     size_t length, added;
-    char problem[256];   /* of -EINVAL: what is wrong with the old text, and where */
-    const char *missing; /* column that the file lacks, so that something was not written; NULL */
+    char problem[256];     /* of -EINVAL: what is wrong with the old text, and where */
+    bool lacks_credential; /* the file has no such column, so that was not written */
 };
 
 /* `old` NULL: there is no file yet. `fates` has `count` entries. 0, or -EINVAL when the old text

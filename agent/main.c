@@ -30,6 +30,7 @@ static const struct command commands[] = {
     {"spool", phu_cmd_spool, "look into the spool, check it, send points again"},
     {"probe", phu_cmd_probe, "measure targets once, by hand"},
     {"bindings", phu_cmd_bindings, "report what of the devices serves which endpoint"},
+    {"discover", phu_cmd_discover, "find devices by ping and SNMP, and add them to devices.csv"},
     {"catalog", phu_cmd_catalog, "list every measurement and field that an agent sends"},
     {"version", run_version, "print the version"},
 };

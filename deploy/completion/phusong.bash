@@ -4,7 +4,7 @@
 # The options come from the program's own --help, so that they are those of the installed version.
 
 _phusong_options() {
-    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | grep -oE -- '(^|[ ,(])--?[a-z][a-z_.]*' | tr -d ' ,('
+    "${COMP_WORDS[0]}" "$@" --help 2>/dev/null | grep -oE -- '(^|[ ,(])--?[a-z][a-z_.-]*' | tr -d ' ,('
 }
 
 _phusong() {
@@ -12,17 +12,17 @@ _phusong() {
     local command=${COMP_WORDS[1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent bindings catalog check-config config probe spool version --help --version"
+        words="agent bindings catalog check-config config discover probe spool version --help --version"
     elif [[ $command != probe && $previous == -c ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
         case $previous in
-        --config|-f|--file|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
+        --config|-f|--file|--from|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
             mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         esac
         case $command in
-        agent|bindings|check-config|catalog) words=$(_phusong_options "$command") ;;
+        agent|bindings|check-config|catalog|discover) words=$(_phusong_options "$command") ;;
         config) words="default reference --help" ;;
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
                else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")

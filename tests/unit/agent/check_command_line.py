@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 PROGRAM, SOURCE, UNIT = sys.argv[1:]
-COMMANDS = ["agent", "bindings", "catalog", "check-config", "config", "probe", "spool", "version"]
+COMMANDS = ["agent", "bindings", "catalog", "check-config", "config", "discover", "probe", "spool", "version"]
 COLLECTORS = ["icmp", "tcp", "http", "snmp"]
 failures = []
 
@@ -68,7 +68,7 @@ def check_version():
 
 
 def check_completion(texts):
-    for command in ("agent", "bindings", "check-config", "catalog", "spool"):
+    for command in ("agent", "bindings", "check-config", "catalog", "discover", "spool"):
         words = (command, "stat") if command == "spool" else (command,)
         offered, real = complete(*words), options_in(texts[command])
         expect(offered == real, f"completion of {command}: {sorted(offered ^ real)} differ")
