@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from snmp_lab import RECORDINGS as snmprec
 
 AREAS = "code,level,name,parent_code,id\n24,province,B,,\n09187,commune,K,24,\n" \
         "h-1,hamlet,Khu 1,09187,bn-0001\n"
@@ -38,7 +39,8 @@ credentials:
   - {{name: wrong, version: 2c, community: {folder}/wrong}}
   - {{name: right, version: 2c, community: {folder}/right}}
 checks:
-  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 300ms, retries: 0}}
+  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 300ms, retries: 0,
+     pdus_per_second: 1000}}
 exporters:
   - {{name: out, type: file, path: {folder}/out.lines}}
 """)
@@ -62,8 +64,10 @@ exporters:
         assert done.returncode == 0, done.stderr
 
 
+SYS_NAME = "1.3.6.1.2.1.1.5.0|"
+NAMES = {"cisco_ir809": "Trạm Bắc (3)", "teltonika_rutx11": "rutx-7.example.net", "vsol_v1600d": ""}
 RECORDINGS = {"127.66.0.1": "cisco_ir809", "127.66.0.2": "teltonika_rutx11",
-              "127.66.0.3": "huawei_olt_gpon_ont", "127.66.0.4": "cisco_ir809"}
+              "127.66.0.3": "vsol_v1600d", "127.66.0.4": "cisco_ir809"}
 
 
 @pytest.fixture
@@ -71,12 +75,13 @@ def place(tmp_path, snmp_lab, phusong, child_env):
     """Four devices, and silence at the other addresses of the prefix."""
     map_file = tmp_path / "map"
     map_file.write_text("".join(f"{address}/32 {name}\n" for address, name in RECORDINGS.items()))
-    names = sorted(set(RECORDINGS.values()))
     recordings = tmp_path / "recordings"
     recordings.mkdir()
-    from snmp_lab import RECORDINGS as source
-    for name in names:
-        (recordings / f"{name}.snmprec").symlink_to(source / f"{name}.snmprec")
+    for name, sys_name in NAMES.items():
+        lines = (snmprec / f"{name}.snmprec").read_text().splitlines()
+        lines = [f"{SYS_NAME}4x|{sys_name.encode().hex()}" if line.startswith(SYS_NAME) else line
+                 for line in lines]
+        (recordings / f"{name}.snmprec").write_text("\n".join(lines) + "\n")
     lab = snmp_lab("--recordings", recordings, "--map", map_file, "--community", "public",
                    "--fault", "127.66.0.8/29 silence", listen="127.66.0.0/28")
     return Place(tmp_path, phusong, child_env, lab.port)
@@ -103,24 +108,27 @@ def test_it_identifies_devices(place):
     devices, _ = place.json("127.66.0.0/29")
     router, olt = devices["127.66.0.2"], devices["127.66.0.3"]
     assert router["profile"].startswith("teltonika") and router["why"]
-    assert olt["profile"].startswith("huawei")
-    assert router["sys_object_id"] and router["interfaces"]
+    assert olt["profile"].startswith("vsol")
+    assert router["sys_name"] == "rutx-7.example.net" and router["interfaces"]
+    assert router["sys_object_id"] == "1.3.6.1.4.1.8072.3.2.10"
     assert "signal" in router["tells"]
     onus = [row for row in olt["rows"] if row["tag"] == "onu"]
-    assert onus and all(row["row"] and row["index"] for row in onus)
+    assert len(onus) == 16 and all(row["row"] and row["index"] for row in onus)
+    assert {"row": "0/1:2", "text": "BBBBBB"}.items() <= onus[1].items()
     text = place.run("127.66.0.0/29").stdout
-    assert f"{len(onus)} onu" in text and "rows that could serve an endpoint" in text
+    assert "16 onu" in text and "rows that could serve an endpoint" in text
+    assert "0/1:2  (BBBBBB)" in text and "and 6 more" in text
 
 
 def test_ids_are_safe_and_unique(place):
     devices, _ = place.json("127.66.0.0/29")
     one, other = devices["127.66.0.1"], devices["127.66.0.4"]  # the same recording
-    assert one["own_id"] == other["own_id"] == one["id"]
-    assert other["id"] == one["id"] + "-2"
+    assert one["own_id"] == other["own_id"] == one["id"] == "Tram-Bac-3"
+    assert other["id"] == "Tram-Bac-3-2"
+    assert devices["127.66.0.2"]["id"] == "rutx-7.example.net"
+    assert devices["127.66.0.3"]["id"] == "device-127.66.0.3"
     ids = [device["id"] for device in devices.values() if device["snmp"] == "answered"]
     assert len(set(ids)) == 4
-    assert all(set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:-")
-               for text in ids)
 
 
 def test_credentials_are_tried_as_named(place):
@@ -145,7 +153,7 @@ def test_without_ping_everybody_is_asked(place):
 
 
 def test_version_3(tmp_path, snmp_lab, phusong, child_env):
-    lab = snmp_lab("--recording", str(pathlib_recording("cisco_ir809")), "--user",
+    lab = snmp_lab("--recording", snmprec / "cisco_ir809.snmprec", "--user",
                    "mon:SHA:authentic:AES:secretive", "--community", "public",
                    listen="127.67.0.0/30")
     place = Place(tmp_path, phusong, child_env, lab.port)
@@ -162,11 +170,6 @@ def test_version_3(tmp_path, snmp_lab, phusong, child_env):
     assert devices["127.67.0.1"]["snmp"] == "answered"
     devices, summary = ask("bad", 1)
     assert devices["127.67.0.1"]["snmp"] == "refused" and summary["refused"] == 1
-
-
-def pathlib_recording(name):
-    from snmp_lab import RECORDINGS as source
-    return source / f"{name}.snmprec"
 
 
 def test_mistakes_on_the_command_line(place):
@@ -259,7 +262,8 @@ def test_an_interrupt_leaves_a_partial_result(place):
     found = json.loads(out)
     assert found["interrupted"]
     assert 4 <= found["summary"]["asked"] < found["summary"]["addresses"]
-    assert {device["address"] for device in found["devices"]} == set(RECORDINGS)
+    found_at = {device["address"] for device in found["devices"]}
+    assert found_at <= set(RECORDINGS) and len(found_at) >= 3
     assert "nothing is written" in said
     assert not place.devices.exists()
 
