@@ -7,6 +7,8 @@ prove the arithmetic of a profile, not that the device answers so.
 
 import collections
 
+import made_radio
+
 Device = collections.namedtuple("Device", "sys_object_id sys_descr answers sums", defaults=((),))
 # One answer: object identifier, tag as in .snmprec, value, our metric ("" for none), our value, row.
 E = "1.3.6.1.4.1."
@@ -229,6 +231,8 @@ MADE = {
         ("1.3.6.1.2.1.25.3.3.1.2.1", 2, 12, "device.cpu_pct", 12, None),
     ]),
 }
+
+MADE |= {name: Device(*device) for name, device in made_radio.MADE.items()}
 
 
 def write(device, path):
