@@ -54,19 +54,17 @@ static void keep_note(struct phu_probe_trace *trace, const char *text)
     trace->notes[trace->note_count++] = copy(text);
 }
 
-static size_t hash(const char *text)
+static size_t mix(size_t value, const char *text)
 {
-    size_t value = 2166136261U; /* FNV-1a */
-
     for (; *text; text++)
-        value = (value ^ (unsigned char)*text) * 16777619U;
+        value = (value ^ (unsigned char)*text) * 16777619U; /* FNV-1a */
     return value;
 }
 
 /* What is no object of the device, such as the speed out of two columns, is told by its row. */
 static uint32_t hash_of(const char *oid, const char *row)
 {
-    return hash(*oid ? oid : row);
+    return (uint32_t)mix(2166136261U, *oid ? oid : row);
 }
 
 static bool is_same(const struct phu_probe_cell *cell, const struct phu_trace_item *item)
@@ -288,16 +286,33 @@ static void print_cell(const struct phu_probe_cell *cell, const struct widths *w
             cell->why);
 }
 
+/* Rows as a person would sort them, 0/1/3:9 before 0/1/3:10, each with its cells as they came. */
+static int compare_cells(const void *a, const void *b)
+{
+    const struct phu_probe_cell *const *left = a, *const *right = b;
+    int order = strverscmp((*left)->row, (*right)->row);
+
+    if (order == 0)
+        order = strverscmp((*left)->index, (*right)->index);
+    return order ? order : (*left > *right) - (*left < *right);
+}
+
 static void print_table(const struct phu_probe_trace *trace, const char *table, FILE *out)
 {
     struct widths widths = measure(trace, table);
+    const struct phu_probe_cell **cells = grow(NULL, trace->cell_count, sizeof *cells);
+    size_t count = 0;
 
     fprintf(out, "\n%s\n  %-*s  %-*s  %-*s  %-*s  METRIC\n", table, widths.row, "ROW",
             widths.column, "COLUMN", widths.raw, "RAW", widths.value, "VALUE");
     for (size_t i = 0; i < trace->cell_count; i++) {
         if (trace->cells[i].table == table)
-            print_cell(&trace->cells[i], &widths, out);
+            cells[count++] = &trace->cells[i];
     }
+    qsort(cells, count, sizeof *cells, compare_cells);
+    for (size_t i = 0; i < count; i++)
+        print_cell(cells[i], &widths, out);
+    free(cells);
 }
 
 static void print_facts(const struct phu_probe_fact *facts, size_t count, const char *arrow,

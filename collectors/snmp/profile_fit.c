@@ -75,8 +75,8 @@ static void explain(const struct phu_profile_match *match, const struct phu_iden
         used = (size_t)snprintf(why, size, "sysObjectID %s begins with %s", own, prefix);
     }
     if (match->expression && used < size)
-        used += (size_t)snprintf(why + used, size - used, "%ssysDescr matches \"%s\"",
-                                 used ? ", " : "", match->sys_descr);
+        used += (size_t)snprintf(why + used, size - used, "%ssysDescr matches %s", used ? ", " : "",
+                                 match->sys_descr);
     if (match->has.length && used < size) {
         write_oid(&match->has, own, sizeof own);
         snprintf(why + used, size - used, "%sit has an object below %s", used ? ", " : "", own);

@@ -925,7 +925,7 @@ static void the_best_fit_comes_first(void **state)
     assert_int_equal(phu_profiles_fit(profiles, &identity, fits, PHU_PROFILE_FITS_MAX), 4);
     assert_string_equal(fits[0].profile->name, "version");
     assert_string_equal(fits[0].why, "sysObjectID 1.3.6.1.4.1.9.5.1 begins with 1.3.6.1.4.1.9.5, "
-                                     "sysDescr matches \"v[0-9]+\", it has an object below 1.3.8");
+                                     "sysDescr matches v[0-9]+, it has an object below 1.3.8");
     assert_int_equal(fits[0].has.part[2], 8);
     assert_string_equal(fits[1].profile->name, "model");
     assert_string_equal(fits[2].profile->name, "vendor");
