@@ -151,7 +151,8 @@ static void keep_text(struct phu_gather_row *row, struct phu_cell *cell, const v
         row->text = grown;
         row->text_capacity = needed * 2;
     }
-    memcpy(row->text + row->text_length, text, length);
+    if (length)
+        memcpy(row->text + row->text_length, text, length);
     cell->number = row->text_length;
     cell->text_length = length;
     row->text_length = needed;

@@ -2,6 +2,7 @@
 #include "tables.h"
 
 #include "device.h"
+#include "profile_set.h"
 
 #include "phusong/collector.h"
 #include "phusong/log.h"
@@ -20,6 +21,9 @@
 
 /* -- The table of interface aliases ------------------------------------------------------------ */
 
+static const struct phu_profile_table alias_table;
+static struct phu_profile_plan alias_plan = {.table = &alias_table};
+
 static struct phu_profile_column alias_columns[] = {
     {.name = "alias",
      .oid = {11, {1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18}},
@@ -29,7 +33,8 @@ static struct phu_profile_column alias_columns[] = {
      .scale = 1,
      .chooser = -1,
      .si_scale = -1,
-     .decimals = -1},
+     .decimals = -1,
+     .private = &alias_plan},
 };
 
 static const struct phu_profile_table alias_table = {
