@@ -405,6 +405,14 @@ static void timed_out(struct phu_snmp_line *line)
         give_up(device, line, PHU_SESSION_TIMEOUT, NULL);
 }
 
+static const char *why_failed(int error)
+{
+    if (error == -ENOBUFS)
+        return "answers were lost because our receive buffer was full; raise receive_buffer, and "
+               "net.core.rmem_max with it";
+    return error ? strerror(-error) : NULL;
+}
+
 static void told(void *arg, const struct phu_session_news *news)
 {
     struct phu_snmp_line *line = arg;
@@ -423,7 +431,7 @@ static void told(void *arg, const struct phu_session_news *news)
     case PHU_SESSION_REFUSED:
     case PHU_SESSION_UNREACHABLE:
     case PHU_SESSION_FAILED:
-        give_up(line->device, line, news->event, news->error ? strerror(-news->error) : NULL);
+        give_up(line->device, line, news->event, why_failed(news->error));
         return;
     }
 }

@@ -3,14 +3,19 @@
 import json
 import os
 import pathlib
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
+import make_inventory
 import snmp_evil
+import stores
 
 SNMPD = shutil.which("snmpd") or "/usr/sbin/snmpd"
 
@@ -366,6 +371,84 @@ def test_refused_at_once_and_only_the_device_concerned(snmpd, plan):
         assert run.results(f"good{i}") == ["ok"] * 3, run.log
         assert run.results(f"closed{i}") == ["refused"] * 3, run.log
         assert run.verdict(f"closed{i}")["took_ms"] < 500
+
+
+def test_our_own_overflow_is_not_the_device(plan, snmp_lab):
+    """A crowd of answers leaves no room for others: nobody is called silent for that."""
+    lab = snmp_lab("--synthetic", "interfaces=10,rate=1000", listen="127.65.0.0/24")
+    lab.fault("all", "duplicate", "16")
+    lab.fault(lab.device(0), "silence")
+    plan.device("lost", lab.port, address=lab.device(0), pdu_timeout=1500, retries=0)
+    for i in range(1, 200):
+        plan.device(f"crowd{i}", lab.port, address=lab.device(i), pdu_timeout=1500, retries=0)
+    run = plan.run(polls=1, interval=500, together=1, receive_buffer=65536)
+    assert run.results("lost") == ["local_error"], run.log
+    assert "raise receive_buffer" in run.log and "the receive buffer overflowed" in run.log
+    assert {run.verdict(f"crowd{i}")["result"] for i in range(1, 200)} <= {"ok", "local_error",
+                                                                          "partial"}
+    lab.clear("all", "duplicate")
+    plan.lines.pop()
+    run = plan.run(polls=1, interval=500, together=1)
+    assert run.results("lost") == ["timeout"], run.log
+    assert {run.verdict(f"crowd{i}")["result"] for i in range(1, 200)} == {"ok"}
+
+
+AGENT = """
+agent: {{id: node, inventory: {dir}/inventory, state_dir: {dir}/state, window: 10s, boot_jitter: 0s}}
+credentials:
+  - {{name: olt, version: 3, user: {user}, auth: sha256, auth_secret: {dir}/passphrase,
+     privacy: aes256, privacy_secret: {dir}/priv}}
+checks:
+  - {{name: snmp, interval: 2s, timeout: 1500ms, port: {port}, pdu_timeout: 500ms}}
+exporters:
+  - {{type: prometheus, name: self, listen: "127.0.0.1:{metrics}"}}
+"""
+
+
+def test_changed_credentials_need_no_restart(snmpd, plan, agent, tmp_path):
+    """The passphrase in its file, then the user in the configuration: SIGHUP is enough."""
+    server, metrics = snmpd(), stores.free_port()
+    config, inventory = tmp_path / "phusong.yaml", tmp_path / "inventory"
+    make_inventory.make(inventory, 1, checks="icmp")
+    (inventory / "devices.csv").write_text("id,address,credential\nolt-1,127.0.0.1,olt\n")
+    plan.secret("passphrase", "wrongpass1")  # plan makes `priv` as the device has it
+
+    def write(user):
+        config.write_text(AGENT.format(dir=tmp_path, user=user, port=server.port, metrics=metrics))
+
+    def polls(result):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=5) as page:
+                text = page.read().decode()
+        except OSError:
+            return 0
+        found = re.search(rf'^phusong_observations_total{{result="{result}"}} (\S+)$', text, re.M)
+        return float(found.group(1)) if found else 0
+
+    def one_more(result, other):
+        """Another poll with this result, and from then on none with the other."""
+        before = polls(result)
+        stores.wait_until(lambda: polls(result) > before, 15, f"a poll that ends as {result}")
+        others = polls(other)
+        stores.wait_until(lambda: polls(result) > before + 2, 15, f"polls that end as {result}")
+        assert polls(other) == others
+
+    write("s256")
+    process = agent(config)
+    stores.wait_until(lambda: polls("auth") >= 2, 20, "polls with the wrong passphrase")
+    assert "wrong authentication passphrase" in process.output()
+    plan.secret("passphrase", "authpass1")
+    process.child.send_signal(signal.SIGHUP)
+    stores.wait_until(lambda: "changed=1" in process.output(), 15, "the reload")
+    one_more("ok", "auth")
+    write("nobody")
+    process.child.send_signal(signal.SIGHUP)
+    stores.wait_until(lambda: process.output().count(" changed=1") == 2, 15, "the second reload")
+    stores.wait_until(lambda: "does not know this user" in process.output(), 15, "the refusal")
+    write("s256")
+    process.child.send_signal(signal.SIGHUP)
+    stores.wait_until(lambda: process.output().count(" changed=1") == 3, 15, "the third reload")
+    one_more("ok", "auth")
 
 
 def test_no_files_are_written(snmpd, plan, tmp_path):

@@ -12,8 +12,8 @@
  * trace=1; `run` takes max_rows, profiles (a folder) and unknown (endpoints with this in their name
  * are not in the inventory). `serves endpoint=E ifname=N index=I` belongs to the device before it,
  * `pattern text=ERE endpoint=TEMPLATE` to all. Times are in ms. Devices start evenly over the first
- * interval, or all at its begin with together=1. The last line of the output sums up: the longest gap between two turns of a 1 ms timer,
- * the latest start of a poll, CPU time.
+ * interval, or all at its begin with together=1. The last line of the output sums up: the longest
+ * gap between two turns of a 1 ms timer, the latest start of a poll, CPU time.
  */
 #include "loop.h"
 #include "snmp.h"
@@ -221,6 +221,7 @@ static void read_plan(struct drive *drive)
             drive->options.profiles = strdup(field(words, "profiles", ""));
             drive->unknown = strdup(field(words, "unknown", "?"));
             drive->is_quiet = atoi(field(words, "quiet", "0"));
+            drive->options.receive_buffer = atoi(field(words, "receive_buffer", "8388608"));
             drive->is_together = atoi(field(words, "together", "0"));
         }
     }
