@@ -28,8 +28,6 @@ static unsigned repetitions_max(const struct phu_snmp_device *device)
     if (device->profile && device->profile->care.max_repetitions &&
         device->profile->care.max_repetitions < most)
         most = device->profile->care.max_repetitions;
-    if (device->repetitions && device->repetitions < most)
-        most = device->repetitions;
     return most;
 }
 
@@ -41,6 +39,7 @@ static void begin_walk(struct phu_snmp_line *line, const struct phu_walk_limits 
 
     limits.is_bulk = device->secret->version != PHU_SNMP_V1;
     limits.repetitions_max = repetitions_max(device);
+    limits.room = device->room;
     /* The first question to a new user is a small one: when it is not answered, that is not because
      * the answer was too large for the path. */
     if (device->secret->version == PHU_SNMP_V3 && !device->has_answered_user)
@@ -299,8 +298,8 @@ static void add_faults(struct phu_snmp_line *line)
     work->faults.stalls += walk->faults.stalls;
     work->faults.overflows += walk->faults.overflows;
     work->cuts += walk->cuts;
-    if (walk->cuts && (!work->repetitions_least || walk->repetitions < work->repetitions_least))
-        work->repetitions_least = walk->repetitions;
+    if (walk->room && (!work->room || walk->room < work->room))
+        work->room = walk->room;
 }
 
 static void become_idle(struct phu_snmp_line *line)

@@ -340,13 +340,18 @@ static enum phu_result result_of(enum phu_session_event event)
     return PHU_RESULT_TIMEOUT;
 }
 
-static unsigned repetitions_in_use(const struct phu_snmp_work *work)
+/* Objects in the largest question that was not answered. */
+static unsigned objects_asked(const struct phu_snmp_work *work)
 {
-    unsigned most = 1;
+    unsigned most = 2;
 
     for (unsigned i = 0; i < work->line_count; i++) {
-        if (work->lines[i]->task != PHU_TASK_NONE && work->lines[i]->walk.repetitions > most)
-            most = work->lines[i]->walk.repetitions;
+        const struct phu_walk *walk = &work->lines[i]->walk;
+        unsigned repeaters = walk->asked_count - walk->asked_scalars;
+        unsigned objects = walk->asked_scalars + repeaters * walk->asked_repetitions;
+
+        if (work->lines[i]->task != PHU_TASK_NONE && objects > most)
+            most = objects;
     }
     return most;
 }
@@ -363,12 +368,13 @@ static void give_up(struct phu_snmp_device *device, const struct phu_snmp_line *
                     enum phu_session_event event, const char *why)
 {
     struct phu_snmp_work *work = device->work;
-    unsigned repetitions = repetitions_in_use(work);
+    unsigned objects = objects_asked(work);
 
     break_off(device, failed);
     if (work->answers) {
         /* Large answers are the first that a bad path loses. */
-        device->repetitions = repetitions > 1 ? repetitions / 2 : 1;
+        if (event == PHU_SESSION_TIMEOUT && failed)
+            work->room = objects / 2;
         phu_snmp_finish(device, PHU_RESULT_PARTIAL, why ? why : "it stopped answering half-way");
     } else {
         phu_snmp_finish(device, result_of(event), why);

@@ -76,7 +76,7 @@ struct phu_snmp_work {
     bool is_care_stopped; /* its processor is too busy for slow tables */
     enum phu_uptime_verdict uptime;
     unsigned answers, varbinds, cuts, wrong_cells;
-    unsigned repetitions_least;    /* of walks that were cut */
+    unsigned room; /* objects that the device could put into an answer; 0: it was never cut */
     struct phu_walk_faults faults; /* of walks that have ended */
     int64_t first_response_ns;
     struct phu_mono fast_done;            /* when all but slow tables had been read; 0: not yet */
@@ -102,7 +102,8 @@ struct phu_snmp_device {
     uint8_t engine[PHU_ENGINE_ID_MAX]; /* the last that accepted a user */
     uint8_t engine_length;
     enum phu_result last_result;
-    unsigned polls_since_habits, repetitions;
+    unsigned polls_since_habits;
+    unsigned room; /* objects that are asked for at once; 0: no limit but the options' */
     uint32_t poll; /* number of the poll */
     struct phu_ifmib_habits habits;
     struct phu_uptime uptime;

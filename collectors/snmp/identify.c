@@ -214,6 +214,7 @@ bool phu_identify_conclude(struct phu_snmp_line *line)
         adopt(device, fit->profile, fit->why);
         return true;
     }
-    adopt(device, phu_profiles_find(device->profiles, PHU_PROFILE_GENERIC), "no other profile fits");
+    adopt(device, phu_profiles_find(device->profiles, PHU_PROFILE_GENERIC),
+          "no other profile fits");
     return true;
 }

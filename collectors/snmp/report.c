@@ -252,22 +252,21 @@ static void count_up(struct phu_snmp *snmp, const struct phu_snmp_work *work)
     snmp->bad_answers += bad_answers(work);
 }
 
-/* What asking taught about how much the device can answer at once. */
-static void learn_repetitions(struct phu_snmp_device *device, enum phu_result result)
+/* What asking taught about how much the device can answer at once: a little more is tried after
+ * each poll that was answered whole. */
+static void learn_room(struct phu_snmp_device *device, enum phu_result result)
 {
     const struct phu_snmp_work *work = device->work;
-    unsigned more;
 
-    if (work->cuts) {
-        device->repetitions = work->repetitions_least ? work->repetitions_least : 1;
+    if (work->room) {
+        device->room = work->room;
         return;
     }
-    if (result != PHU_RESULT_OK || !device->repetitions)
+    if (result != PHU_RESULT_OK || !device->room)
         return;
-    more = device->repetitions / 4 + 1;
-    device->repetitions += more;
-    if (device->repetitions >= device->options.max_repetitions)
-        device->repetitions = 0;
+    device->room += device->room / 4 + 1;
+    if (device->room >= device->options.max_repetitions * PHU_WALK_COLUMNS_MAX)
+        device->room = 0;
 }
 
 /* Whatever was read is used, however the poll ended. */
@@ -296,7 +295,7 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
         phu_snmp_hang_up(device);
         if (work->answers) {
             use_what_came(device);
-            learn_repetitions(device, result);
+            learn_room(device, result);
             has_restarted = work->uptime == PHU_UPTIME_RESTARTED;
         }
         if (result == PHU_RESULT_OK && phu_snmp_why_incomplete(work)) {

@@ -48,7 +48,7 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
     walk->cell = cell;
     walk->arg = arg;
     walk->column_count = walk->asked_count = walk->asked_scalars = 0;
-    walk->turn = walk->cuts = 0;
+    walk->turn = walk->cuts = walk->room = 0;
     walk->faults = (struct phu_walk_faults){0};
     walk->repetitions = limits->repetitions;
     if (walk->repetitions > limits->repetitions_max)
@@ -56,6 +56,8 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
     if (walk->repetitions < 1 || !limits->is_bulk)
         walk->repetitions = 1;
     walk->width = PHU_WALK_COLUMNS_MAX;
+    if (limits->room && limits->room < walk->width)
+        walk->width = limits->room;
 }
 
 static struct phu_walk_column *add(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
@@ -171,6 +173,19 @@ static void end_steady(struct phu_walk *walk)
     }
 }
 
+/* As many as there is room for. */
+static unsigned fitting_repetitions(const struct phu_walk *walk)
+{
+    unsigned repeaters = walk->asked_count - walk->asked_scalars, fit;
+
+    if (!walk->limits.room || !repeaters || walk->limits.room <= walk->asked_scalars)
+        return walk->limits.room ? 1 : walk->repetitions;
+    fit = (walk->limits.room - walk->asked_scalars) / repeaters;
+    if (fit < 1)
+        fit = 1;
+    return fit < walk->repetitions ? fit : walk->repetitions;
+}
+
 bool phu_walk_is_done(const struct phu_walk *walk)
 {
     return !is_table_open(walk) && !is_scalar_open(walk);
@@ -193,7 +208,7 @@ bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request)
     walk->asked_scalars = walk->asked_count;
     ask_rows(walk, request);
     request->scalars = walk->asked_scalars;
-    request->repetitions = walk->repetitions;
+    walk->asked_repetitions = request->repetitions = fitting_repetitions(walk);
     return true;
 }
 
@@ -321,20 +336,28 @@ static void ask_for_more(struct phu_walk *walk)
         walk->repetitions = walk->limits.repetitions_max;
 }
 
-/* The device sent as much as it could hold: what is asked for beyond that is its work for nothing.
- */
-static void was_cut(struct phu_walk *walk)
+static void note_room(struct phu_walk *walk, size_t objects)
 {
     walk->cuts++;
-    if (walk->repetitions > 1)
-        walk->repetitions /= 2;
+    if (objects < 1)
+        objects = 1;
+    if (!walk->room || objects < walk->room)
+        walk->room = (unsigned)objects;
+}
+
+/* The device sent as much as it could hold: what is asked for beyond that is its work for nothing.
+ */
+static void was_cut(struct phu_walk *walk, size_t count)
+{
+    note_room(walk, count);
+    walk->repetitions = walk->asked_repetitions > 1 ? walk->asked_repetitions / 2 : 1;
     walk->limits.repetitions_max = walk->repetitions;
 }
 
 void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, size_t count)
 {
     unsigned repeaters = walk->asked_count - walk->asked_scalars;
-    size_t wanted = walk->asked_scalars + (size_t)repeaters * walk->repetitions;
+    size_t wanted = walk->asked_scalars + (size_t)repeaters * walk->asked_repetitions;
 
     if (count > wanted) {
         walk->faults.surplus++;
@@ -359,22 +382,26 @@ void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, 
     if (count == wanted)
         ask_for_more(walk);
     else if (is_table_open(walk))
-        was_cut(walk);
+        was_cut(walk, count);
 }
 
 /* Asks for less; false when one object alone is already too much. */
 static bool narrow(struct phu_walk *walk)
 {
-    walk->cuts++;
-    if (walk->repetitions > 1) {
-        walk->repetitions /= 2;
+    unsigned repeaters = walk->asked_count - walk->asked_scalars;
+
+    if (walk->asked_repetitions > 1 && repeaters) {
+        walk->repetitions = walk->asked_repetitions / 2;
         walk->limits.repetitions_max = walk->repetitions;
+        note_room(walk, walk->asked_scalars + (size_t)repeaters * walk->repetitions);
         return true;
     }
     if (walk->asked_count > 1) {
         walk->width = walk->asked_count / 2;
+        note_room(walk, walk->width);
         return true;
     }
+    walk->cuts++;
     return false;
 }
 

@@ -77,6 +77,7 @@ struct phu_walk_limits {
     unsigned repetitions;     /* to start with */
     unsigned repetitions_max; /* at most */
     unsigned rows_max;        /* a column ends after so many */
+    unsigned room;            /* objects that the device can put into an answer; 0: not known */
 };
 
 struct phu_walk_faults {
@@ -113,9 +114,10 @@ struct phu_walk {
     unsigned repetitions;
     unsigned width;                      /* at most so many objects in a request */
     uint8_t asked[PHU_WALK_COLUMNS_MAX]; /* columns of the last request, in its order */
-    unsigned asked_count, asked_scalars;
+    unsigned asked_count, asked_scalars, asked_repetitions;
     unsigned turn; /* column to begin with when not all find room in a request */
     unsigned cuts; /* times that a device could not answer all that was asked */
+    unsigned room; /* what it could hold then, at least; 0: it was never cut */
     struct phu_walk_faults faults;
 };
 

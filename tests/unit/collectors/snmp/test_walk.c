@@ -107,7 +107,7 @@ static void honest(const struct phu_walk_request *request, uint32_t rows)
 
 static void start(struct phu_walk *walk, struct seen *seen, unsigned repetitions, unsigned rows_max)
 {
-    struct phu_walk_limits limits = {true, 1, repetitions, repetitions, rows_max};
+    struct phu_walk_limits limits = {true, 1, repetitions, repetitions, rows_max, 0};
 
     *seen = (struct seen){0};
     phu_walk_init(walk, &limits, cell, seen);
@@ -465,7 +465,7 @@ static void columns_can_be_added_on_the_way(void **state)
 {
     struct phu_walk walk;
     struct seen seen = {0};
-    struct phu_walk_limits limits = {true, 1, 5, 5, 100};
+    struct phu_walk_limits limits = {true, 1, 5, 5, 100, 0};
 
     (void)state;
     phu_walk_init(&walk, &limits, cell, &seen);
@@ -540,7 +540,7 @@ static void odd_cell(void *arg, unsigned column, const struct phu_index *index,
 static void walk_odd(struct phu_walk *walk, struct rows *rows, bool is_bulk, unsigned repetitions,
                      unsigned width)
 {
-    struct phu_walk_limits limits = {is_bulk, 0, repetitions, repetitions, 1000};
+    struct phu_walk_limits limits = {is_bulk, 0, repetitions, repetitions, 1000, 0};
     struct phu_walk_request request;
     unsigned rounds = 0;
 
@@ -586,7 +586,7 @@ static void a_walk_goes_on_at_any_place(void **state)
 /* With room for one object at a time no column runs ahead by more than a row. */
 static void narrow_columns_keep_step(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 1, 1, 1000};
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct rows rows = {0};
@@ -608,7 +608,7 @@ static void narrow_columns_keep_step(void **state)
 
 static void the_place_reached_is_that_of_the_slowest_column(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 2, 2, 1000};
+    struct phu_walk_limits limits = {true, 0, 2, 2, 1000, 0};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct rows rows = {0};
@@ -633,7 +633,7 @@ static void the_place_reached_is_that_of_the_slowest_column(void **state)
 
 static void a_peek_reads_the_same_place_in_every_answer(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 1, 1, 1000};
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct seen seen = {0};
