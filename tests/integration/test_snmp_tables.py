@@ -2,11 +2,14 @@
 serve, and that the device is asked with care."""
 
 import json
+import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
+import stores
 
 ROOT = "1.3.6.1.4.1.99999"
 
@@ -355,3 +358,54 @@ def test_a_restart_starts_counters_anew(olt):
     assert max(grown) < 1_000_000 and min(grown) >= 0
     assert sum(line["values"].get("restarts", 0) for line in run.verdicts) == 1
     assert run.log.count("device has restarted") == 1
+
+
+# -- In the agent ----------------------------------------------------------------------------------
+
+AGENT = """
+agent: {{id: node, inventory: inventory, state_dir: {dir}/state, window: 10s, boot_jitter: 0s}}
+checks:
+  - {{name: snmp, interval: 4s, timeout: 1s, pdu_timeout: 400ms, retries: 0, port: {snmp}}}
+  - {{name: tcp, interval: 1s, timeout: 500ms}}
+credentials:
+  - {{name: olt, version: 2c, community: {dir}/community}}
+exporters:
+  - {{type: prometheus, name: self, listen: "127.0.0.1:{port}"}}
+"""
+
+
+def test_a_failed_device_is_asked_seldom_and_at_once_when_it_is_back(olt, agent, tmp_path):
+    """The device's other check is a TCP port here: pings of this machine cannot be made to fail."""
+    device = olt()
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        web = held.getsockname()[1]
+        port = stores.free_port()
+        (tmp_path / "inventory").mkdir()
+        files = {"areas": "code,level,name,id\n1,province,Tinh,\n",
+                 "sites": "id,name,area\ns,Site,1\n",
+                 "devices": f"id,site,address,credential,checks\nd,s,{device.lab.address},olt,"
+                            f"snmp tcp:{web}\n",
+                 "endpoints": "id,hamlet,technology,operator,address\n"}
+        for name, text in files.items():
+            (tmp_path / "inventory" / f"{name}.csv").write_text(text)
+        config = tmp_path / "phusong.yaml"
+        config.write_text(AGENT.format(dir=tmp_path, snmp=device.lab.port, port=port))
+        device.lab.fault("all", "silence")
+        process = agent(config)
+        stores.wait_until(lambda: stores.answers(f"http://127.0.0.1:{port}/-/ready"), 15,
+                          "the agent")
+        stores.wait_until(lambda: device.lab.counts()["requests"] >= 3, 40,
+                          f"three tries\n{process.output()}")
+        time.sleep(2)  # the next one is 20 s after the third
+        before = device.lab.counts()["requests"]
+        device.lab.clear("all")
+        held.listen()
+        stores.wait_until(lambda: device.lab.counts()["requests"] > before, 4,
+                          "the device to be asked again")
+        assert before == 3
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        assert 'phusong_slots_missed_total{reason="late"} 0' in text
+        assert 'phusong_slots_missed_total{reason="busy"} 0' in text
+        assert process.stop(timeout=20) == 0, process.output()
