@@ -18,9 +18,10 @@ struct check {
     struct phu_mono due;
     int64_t interval_ns;
     bool is_in_flight;
-    bool is_failing;            /* its last verdict about the address was a failure */
-    bool is_backed_off;         /* its next poll is when checks->retries says, not in a slot */
-    struct phu_check_spec spec; /* strings point behind the check */
+    bool is_failing;    /* its last verdict about the address was a failure */
+    bool is_backed_off; /* its next poll is when checks->retries says, not in a slot */
+    uint32_t handle;
+    const char *address; /* behind the check, with what its device serves and the other texts */
 };
 
 struct phu_checks {
@@ -177,15 +178,16 @@ static void slot_came(struct phu_timer *timer)
         poll_check(check);
 }
 
-static struct phu_mono first_slot(const struct phu_checks *checks, const struct check *check)
+static struct phu_mono first_slot(const struct phu_checks *checks,
+                                  const struct phu_check_spec *spec)
 {
     struct phu_mono now = phu_sched_now(checks->sched);
     struct phu_mono earliest = now.ns > checks->hold_until.ns ? now : checks->hold_until;
     int64_t wall = phu_sched_wall(checks->sched).ns + phu_mono_since(earliest, now);
-    int64_t phase = phu_checks_phase_ns(checks->agent, check->spec.id, check->interval_ns);
-    int64_t into_slot = (wall - phase) % check->interval_ns;
+    int64_t phase = phu_checks_phase_ns(checks->agent, spec->id, spec->interval_ns);
+    int64_t into_slot = (wall - phase) % spec->interval_ns;
 
-    return phu_mono_add(earliest, into_slot ? check->interval_ns - into_slot : 0);
+    return phu_mono_add(earliest, into_slot ? spec->interval_ns - into_slot : 0);
 }
 
 static const char *keep_text(char **cursor, const char *text)
@@ -206,9 +208,8 @@ static size_t size_of_served(const struct phu_check_spec *spec)
     return size;
 }
 
-static char *keep_served(struct check *check, const struct phu_check_spec *spec)
+static char *keep_served(struct phu_served *served, const struct phu_check_spec *spec)
 {
-    struct phu_served *served = (struct phu_served *)(void *)(check + 1);
     char *cursor = (char *)(served + spec->served_count);
 
     for (size_t i = 0; i < spec->served_count; i++) {
@@ -216,27 +217,32 @@ static char *keep_served(struct check *check, const struct phu_check_spec *spec)
         served[i].ifname = keep_text(&cursor, spec->served[i].ifname);
         served[i].index = keep_text(&cursor, spec->served[i].index);
     }
-    check->spec.served = served;
     return cursor;
 }
 
-/* In one allocation: the check, what its device serves, and all their texts. */
-static struct check *new_check(const struct phu_check_spec *spec)
+/* In one allocation: the check, what its device serves, and all their texts. `kept` becomes a spec
+ * that points there; the collector copies of it what it needs. */
+static struct check *new_check(const struct phu_check_spec *spec, struct phu_check_spec *kept)
 {
     size_t size = strlen(spec->id) + strlen(spec->address) + strlen(spec->argument) +
                   strlen(spec->credential) + strlen(spec->rows) + 5 + size_of_served(spec);
+    struct phu_served *served;
     struct check *check = calloc(1, sizeof *check + size);
     char *cursor;
 
     if (!check)
         return NULL;
-    check->spec = *spec;
-    cursor = keep_served(check, spec);
-    check->spec.id = keep_text(&cursor, spec->id);
-    check->spec.address = keep_text(&cursor, spec->address);
-    check->spec.argument = keep_text(&cursor, spec->argument);
-    check->spec.credential = keep_text(&cursor, spec->credential);
-    check->spec.rows = keep_text(&cursor, spec->rows);
+    *kept = *spec;
+    served = (struct phu_served *)(void *)(check + 1);
+    cursor = keep_served(served, spec);
+    kept->served = served;
+    kept->id = keep_text(&cursor, spec->id);
+    kept->address = keep_text(&cursor, spec->address);
+    check->address = kept->address;
+    check->handle = spec->check;
+    kept->argument = keep_text(&cursor, spec->argument);
+    kept->credential = keep_text(&cursor, spec->credential);
+    kept->rows = keep_text(&cursor, spec->rows);
     return check;
 }
 
@@ -261,12 +267,13 @@ static int make_room(struct phu_checks *checks, uint32_t handle)
 int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collector, void *self,
                    const struct phu_check_spec *spec)
 {
+    struct phu_check_spec kept;
     struct check *check;
     int error = make_room(checks, spec->check);
 
     if (error)
         return error;
-    check = new_check(spec);
+    check = new_check(spec, &kept);
     if (!check)
         return -ENOMEM;
     check->checks = checks;
@@ -274,14 +281,14 @@ int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collec
     check->self = self;
     check->interval_ns = spec->interval_ns;
     phu_timer_init(&check->slot, slot_came);
-    error = collector->attach(self, &check->spec, &check->attached);
+    error = collector->attach(self, &kept, &check->attached);
     if (error) {
         free(check);
         return error;
     }
     checks->items[spec->check] = check;
     checks->count++;
-    check->due = first_slot(checks, check);
+    check->due = first_slot(checks, spec);
     phu_timer_at(checks->sched, &check->slot, check->due);
     return 0;
 }
@@ -317,7 +324,7 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
         return;
     phu_timer_cancel(checks->sched, &check->slot);
     if (check->is_backed_off)
-        phu_retries_end(&checks->retries, handle, check->spec.address);
+        phu_retries_end(&checks->retries, handle, check->address);
     check->collector->detach(check->self, check->attached);
     end_flight(check);
     checks->items[handle] = NULL;
@@ -341,7 +348,7 @@ static void leave_backoff(struct check *check)
     if (!check->is_backed_off)
         return;
     check->is_backed_off = false;
-    phu_retries_end(&checks->retries, check->spec.check, check->spec.address);
+    phu_retries_end(&checks->retries, check->handle, check->address);
     if (!is_planning(checks))
         return;
     if (check->due.ns > now.ns)
@@ -365,7 +372,7 @@ static void failed(struct check *check, enum phu_result result)
     check->is_failing = true;
     if (!check->collector->backs_off)
         return;
-    wait_ns = phu_retries_fail(retries, check->spec.check, check->spec.address);
+    wait_ns = phu_retries_fail(retries, check->handle, check->address);
     /* Wrong secrets are not put right by asking more often. */
     if (result == PHU_RESULT_AUTH && wait_ns < check->interval_ns)
         wait_ns = check->interval_ns;
@@ -388,7 +395,7 @@ static void answered(struct check *check)
     check->is_failing = false;
     leave_backoff(check);
     if (was_failing)
-        phu_retries_wake(&check->checks->retries, check->spec.address, wake, check->checks);
+        phu_retries_wake(&check->checks->retries, check->address, wake, check->checks);
 }
 
 static void judge(struct check *check, enum phu_result result)
@@ -411,8 +418,8 @@ static void judge(struct check *check, enum phu_result result)
     case PHU_RESULT_LOCAL_ERROR:
     case PHU_RESULT_SKIPPED:
         if (check->is_backed_off)
-            wait_for_retry(check, phu_retries_repeat(&check->checks->retries, check->spec.check,
-                                                     check->spec.address));
+            wait_for_retry(
+                check, phu_retries_repeat(&check->checks->retries, check->handle, check->address));
         return;
     case PHU_RESULT_NONE:
         return;

@@ -35,7 +35,8 @@ struct phu_served {
     const char *index;
 };
 
-/* What the agent knows of one check. Strings belong to the inventory and outlive the attachment. */
+/* What the agent knows of one check. The struct is good during attach; what it points at outlives
+ * the attachment. */
 struct phu_check_spec {
     uint32_t check;         /* handle to put into observations */
     const char *id;         /* "bn-0412-4g-vnpt/icmp", for logs */

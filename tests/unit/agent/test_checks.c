@@ -27,7 +27,7 @@ struct fake {
     struct phu_wall wall[POLLS_MAX];
     uint32_t check[POLLS_MAX];
     size_t attached;
-    const struct phu_check_spec *spec; /* of the last one */
+    struct phu_check_spec spec; /* of the last one */
 };
 
 static int fake_attach(void *self, const struct phu_check_spec *spec, void **check)
@@ -37,7 +37,7 @@ static int fake_attach(void *self, const struct phu_check_spec *spec, void **che
     if (strcmp(spec->argument, "refused") == 0)
         return -22;
     fake->attached++;
-    fake->spec = spec;
+    fake->spec = *spec;
     *check = (void *)(uintptr_t)spec->check;
     return 0;
 }
@@ -259,7 +259,7 @@ static void texts_outlive_the_call(void **state)
     assert_int_equal(phu_checks_add(fixture->checks, &collector, &fixture->fake, &spec), 0);
     memset(texts, 'x', sizeof texts);
     memset(served, 0, sizeof served);
-    kept = fixture->fake.spec;
+    kept = &fixture->fake.spec;
     assert_string_equal(kept->id, "olt-1/snmp");
     assert_string_equal(kept->address, "10.0.0.1");
     assert_string_equal(kept->rows, "ge*");
