@@ -338,6 +338,7 @@ static void end_interfaces(struct phu_snmp_line *line)
                          device->spec.rows ? device->spec.rows : "", &device->habits))
         return;
     device->work->has_too_many_interfaces = line->walk.faults.overflows > 0;
+    device->work->are_interfaces_whole = phu_ifmib_is_trusted(&device->work->ifmib, &line->walk);
     become_idle(line);
     device->work->has_read_interfaces = true;
     phu_snmp_judge_uptime(device);

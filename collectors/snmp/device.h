@@ -72,8 +72,9 @@ struct phu_snmp_work {
     bool is_other; /* another engine than before: a swapped or re-flashed device */
     bool has_read_clocks, has_read_cpu, has_read_interfaces;
     bool has_put_interfaces, has_judged, has_too_many_interfaces;
-    bool has_rows;        /* of a table */
-    bool is_care_stopped; /* its processor is too busy for slow tables */
+    bool are_interfaces_whole; /* they were read in good order */
+    bool has_rows;             /* of a table */
+    bool is_care_stopped;      /* its processor is too busy for slow tables */
     enum phu_uptime_verdict uptime;
     unsigned answers, varbinds, cuts, wrong_cells;
     unsigned room; /* objects that the device could put into an answer; 0: it was never cut */

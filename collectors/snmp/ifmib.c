@@ -66,6 +66,9 @@ static const struct phu_oid prefixes[COLUMNS] = {
     [LOW + PHU_IF_OUT_PACKETS] = IF_ENTRY(17),
 };
 
+#define NS_PER_TICK INT64_C(10000000)
+#define CLOCK_SLACK_TICKS 6000
+
 const struct phu_oid *phu_ifmib_counter_oid(enum phu_if_counter counter, uint8_t bits)
 {
     return &prefixes[(bits == 64 || counter >= PHU_IF_IN_ERRORS ? HIGH : LOW) + counter];
@@ -212,6 +215,15 @@ static bool is_ticks(const struct phu_varbind *varbind)
             varbind->number <= UINT32_MAX);
 }
 
+/* Earlier, and not just wrapped while we walked: then it would be ahead by no more than the time
+ * between two answers, or between two times that the device looks at its clock. */
+static bool is_earlier(const struct phu_uptime *before, uint32_t ticks, int64_t now_ns)
+{
+    int64_t elapsed = (now_ns - before->at_ns) / NS_PER_TICK;
+
+    return (int64_t)(ticks - before->ticks) > 2 * elapsed + CLOCK_SLACK_TICKS;
+}
+
 static bool take_scalar(struct phu_ifmib *ifmib, enum column column,
                         const struct phu_varbind *varbind)
 {
@@ -227,8 +239,7 @@ static bool take_scalar(struct phu_ifmib *ifmib, enum column column,
     }
     if (!is_ticks(varbind))
         return false;
-    /* Half the range tells "earlier" from "wrapped while we walked". */
-    if (uptime->has_ticks && (uint32_t)varbind->number - uptime->ticks > UINT32_MAX / 2)
+    if (uptime->has_ticks && is_earlier(uptime, (uint32_t)varbind->number, ifmib->now_ns))
         ifmib->has_restarted = true;
     uptime->ticks = (uint32_t)varbind->number;
     uptime->has_ticks = true;
@@ -291,8 +302,11 @@ static bool take_cell(struct phu_ifmib *ifmib, struct phu_ifmib_row *row, unsign
     case DESCR:
         if (varbind->kind != PHU_VARBIND_TEXT)
             return false;
-        if (!row->name[0])
+        row->has_name_cell = true;
+        if (!row->name[0]) {
             phu_ifname_clean(varbind->text, varbind->text_length, row->name);
+            row->has_descr_alone = column == DESCR && row->name[0];
+        }
         return true;
     case ADMIN:
         return take_status(&row->admin, varbind);
@@ -371,6 +385,7 @@ void phu_ifmib_plan(struct phu_walk *walk, const struct phu_ifmib_habits *habits
 
 struct needs {
     bool name, low, speed;
+    bool mixes_names;
     size_t with_high; /* rows with a 64-bit counter */
 };
 
@@ -380,6 +395,7 @@ static void look_for_needs(const struct phu_ifmib *ifmib, const char *patterns, 
         const struct phu_ifmib_row *row = &ifmib->rows[i];
 
         needs->with_high += row->bits[PHU_IF_IN_OCTETS] == 64;
+        needs->mixes_names |= row->has_descr_alone;
         if (!row->name[0])
             needs->name = true;
         else if (!phu_patterns_match(patterns, row->name))
@@ -389,6 +405,22 @@ static void look_for_needs(const struct phu_ifmib *ifmib, const char *patterns, 
     }
 }
 
+bool phu_ifmib_is_trusted(const struct phu_ifmib *ifmib, const struct phu_walk *walk)
+{
+    const struct phu_walk_faults *faults = &walk->faults;
+
+    return !ifmib->has_restarted && !faults->backwards && !faults->misfits && !faults->surplus &&
+           !faults->refusals && !faults->stalls && !faults->overflows;
+}
+
+/* In a walk that went wrong a missing ifName is no reason to call an interface by its ifDescr this
+ * once, as if it were another one. */
+static bool may_be_named_by_descr(const struct phu_ifmib *ifmib, const struct phu_walk *walk,
+                                  const struct phu_ifmib_habits *habits)
+{
+    return !habits->rows || habits->mixes_names || phu_ifmib_is_trusted(ifmib, walk);
+}
+
 bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char *patterns,
                       struct phu_ifmib_habits *habits)
 {
@@ -396,7 +428,7 @@ bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char
     unsigned columns = walk->column_count;
 
     look_for_needs(ifmib, patterns, &needs);
-    if (needs.name)
+    if (needs.name && may_be_named_by_descr(ifmib, walk, habits))
         add(walk, DESCR);
     if (needs.low)
         add_low(walk);
@@ -405,6 +437,9 @@ bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char
     if (walk->column_count > columns)
         return true;
     habits->rows = (unsigned)ifmib->row_count;
+    if (!phu_ifmib_is_trusted(ifmib, walk))
+        return false;
+    habits->mixes_names = needs.mixes_names;
     habits->lacks_names = phu_walk_has(walk, DESCR) && !phu_walk_cells(walk, NAME);
     habits->needs_low = phu_walk_has(walk, LOW + PHU_IF_IN_OCTETS);
     habits->lacks_high = ifmib->row_count > 0 && needs.with_high == 0;

@@ -32,6 +32,8 @@ struct phu_ifmib_row {
     uint8_t bits[PHU_IF_COUNTERS]; /* as phu_counter_reading.bits */
     uint8_t oper, admin;           /* enum phu_if_status */
     bool has_discontinuity;
+    bool has_name_cell;     /* the device told a name, though it may be empty */
+    bool has_descr_alone;   /* and that was ifDescr */
     bool is_wanted;         /* for interfaces.c */
     uint32_t discontinuity; /* ticks of sysUpTime */
     uint64_t value[PHU_IF_COUNTERS];
@@ -45,6 +47,7 @@ struct phu_ifmib_habits {
     bool lacks_high;  /* no 64-bit counters at all */
     bool needs_low;   /* some interfaces have only 32-bit counters */
     bool lacks_names; /* no ifName: ifDescr instead */
+    bool mixes_names; /* some interfaces have only ifDescr */
     bool needs_speed; /* ifHighSpeed is not enough */
     unsigned rows;    /* how many there were */
 };
@@ -80,6 +83,9 @@ bool phu_ifmib_extend(struct phu_ifmib *ifmib, struct phu_walk *walk, const char
 
 /* Name of the interface of this index, NULL when it is not known. */
 const char *phu_ifmib_name(const struct phu_ifmib *ifmib, uint32_t index);
+
+/* Nothing in the walk was out of order: what was not answered is not there. */
+bool phu_ifmib_is_trusted(const struct phu_ifmib *ifmib, const struct phu_walk *walk);
 
 /* The column that this counter is read from. */
 const struct phu_oid *phu_ifmib_counter_oid(enum phu_if_counter counter, uint8_t bits);

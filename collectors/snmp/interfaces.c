@@ -13,6 +13,8 @@
 
 /* The smallest packet on any link: 40 bytes of IP. */
 #define PACKET_BITS_MIN 320
+/* 32 bits of octets on a link of unknown speed may have wrapped after so long: 100 Mbit/s. */
+#define WRAP_NS (INT64_C(300) * 1000000000)
 /* So many errors a second are beyond belief on any link; packets are what a link's speed bounds. */
 #define ERRORS_PER_S_MAX UINT64_C(10000000)
 
@@ -21,8 +23,9 @@
 
 struct phu_interface {
     uint64_t value[PHU_IF_COUNTERS];
-    int64_t at_ns;   /* of all baselines */
-    int64_t seen_ns; /* monotonic */
+    int64_t at_ns;      /* of all baselines */
+    int64_t seen_ns;    /* monotonic */
+    uint64_t speed_bps; /* as told last; 0: never */
     const char *name;
     uint32_t index; /* ifIndex when it was last seen */
     uint32_t row, discontinuity;
@@ -47,8 +50,8 @@ struct table {
 /* An interface is
  *
  *   flags, widths (two bits for each counter), then as varints: index, row, time of the baselines
- *   and time it was last seen, both as distance from the interface before; with a discontinuity
- *   that; one value for each counter with a baseline; then the name with its zero.
+ *   and time it was last seen, both as distance from the interface before; speed; with a
+ *   discontinuity that; one value for each counter with a baseline; then the name with its zero.
  */
 enum {
     HAS_DISCONTINUITY = 1,
@@ -62,7 +65,7 @@ enum {
 #define WIDTH_64 2U
 
 /* Without the name. */
-#define PACKED_MAX (3 + (5 + PHU_IF_COUNTERS) * PHU_VARINT_MAX)
+#define PACKED_MAX (3 + (6 + PHU_IF_COUNTERS) * PHU_VARINT_MAX)
 
 static uint8_t *pack_values(uint8_t *cursor, const struct phu_interface *interface)
 {
@@ -107,6 +110,7 @@ static uint8_t *pack_one(uint8_t *cursor, const struct phu_interface *interface,
     cursor = phu_varint_put(cursor, interface->row);
     cursor = phu_varint_put(cursor, phu_varint_fold(interface->at_ns - before->at_ns));
     cursor = phu_varint_put(cursor, phu_varint_fold(interface->seen_ns - before->seen_ns));
+    cursor = phu_varint_put(cursor, interface->speed_bps);
     if (interface->has_discontinuity)
         cursor = phu_varint_put(cursor, interface->discontinuity);
     cursor = pack_values(cursor, interface);
@@ -128,6 +132,7 @@ static const uint8_t *unpack_one(const uint8_t *cursor, struct phu_interface *in
     interface->row = (uint32_t)phu_varint_take(&cursor);
     interface->at_ns = before->at_ns + phu_varint_unfold(phu_varint_take(&cursor));
     interface->seen_ns = before->seen_ns + phu_varint_unfold(phu_varint_take(&cursor));
+    interface->speed_bps = phu_varint_take(&cursor);
     interface->discontinuity =
         interface->has_discontinuity ? (uint32_t)phu_varint_take(&cursor) : 0;
     cursor = unpack_values(cursor, interface);
@@ -345,9 +350,11 @@ static void recognise(struct phu_interface *interface, const struct phu_ifmib_ro
     if (is_broken || (has_moved && !is_same))
         interface->must_start_anew = true;
     interface->index = row->index;
-    interface->has_discontinuity = row->has_discontinuity;
-    interface->discontinuity = row->discontinuity;
     interface->is_active = true;
+    if (!row->has_discontinuity)
+        return; /* a poll that broke off; what was told before holds */
+    interface->has_discontinuity = true;
+    interface->discontinuity = row->discontinuity;
 }
 
 /* Active ones first, by index, which is the order of the rows. */
@@ -401,14 +408,25 @@ static unsigned identify(struct table *table, struct phu_ifmib_row **rows, size_
     return homeless;
 }
 
+static bool has_names(const struct phu_ifmib *ifmib)
+{
+    for (size_t i = 0; i < ifmib->row_count; i++) {
+        if (ifmib->rows[i].has_name_cell)
+            return true;
+    }
+    return false;
+}
+
+/* A row without a name beside others that have one vanished while it was read. */
 static size_t mark_wanted(struct phu_ifmib *ifmib, const struct phu_interfaces_terms *terms)
 {
+    bool may_be_nameless = terms->is_complete && !has_names(ifmib);
     size_t count = 0;
 
     for (size_t i = 0; i < ifmib->row_count; i++) {
         struct phu_ifmib_row *row = &ifmib->rows[i];
 
-        if (!row->name[0] && terms->is_complete)
+        if (!row->name[0] && (may_be_nameless || (terms->is_complete && row->has_name_cell)))
             snprintf(row->name, sizeof row->name, "if%" PRIu32, row->index);
         row->is_wanted = row->name[0] && phu_patterns_match(terms->patterns, row->name);
         count += row->is_wanted;
@@ -447,12 +465,12 @@ static unsigned match(struct table *table, struct phu_ifmib *ifmib,
 
 #define OCTETS (1U << PHU_IF_IN_OCTETS | 1U << PHU_IF_OUT_OCTETS)
 
-static uint64_t rate_max(const struct phu_ifmib_row *row, enum phu_if_counter counter)
+static uint64_t rate_max(uint64_t speed_bps, enum phu_if_counter counter)
 {
-    uint64_t packets = row->speed_bps / PACKET_BITS_MIN;
+    uint64_t packets = speed_bps / PACKET_BITS_MIN;
 
     if (counter == PHU_IF_IN_OCTETS || counter == PHU_IF_OUT_OCTETS)
-        return row->speed_bps / 8 + row->speed_bps / 64;
+        return speed_bps / 8 + speed_bps / 64;
     if (counter >= PHU_IF_IN_ERRORS && packets > ERRORS_PER_S_MAX)
         return ERRORS_PER_S_MAX;
     return packets;
@@ -480,6 +498,10 @@ static void grow(struct phu_interface *interface, struct phu_interface_report *r
         report->is_ambiguous = true;
         break;
     case PHU_COUNTER_DELTA:
+        if (!terms->rate_max && reading.bits == 32 && delta.span_ns > WRAP_NS) {
+            report->is_ambiguous |= i < PHU_IF_IN_ERRORS;
+            break;
+        }
         report->known |= 1U << i;
         report->growth[i] = delta.growth;
         break;
@@ -488,10 +510,13 @@ static void grow(struct phu_interface *interface, struct phu_interface_report *r
     interface->bits[i] = counter.bits;
 }
 
-/* A counter that has a baseline was not told this time. All counters of an interface move together,
- * so that one span is true for all of them: the next reading covers the gap. */
+/* A counter that has a baseline was not told this time, or whether it was reset. All counters of an
+ * interface move together, so that one span is true for all of them: the next reading covers the
+ * gap. */
 static bool has_hole(const struct phu_interface *interface, const struct phu_ifmib_row *row)
 {
+    if (interface->has_discontinuity && !row->has_discontinuity)
+        return true;
     for (enum phu_if_counter i = 0; i < PHU_IF_COUNTERS; i++) {
         uint8_t bits = interface->bits[i];
 
@@ -513,12 +538,13 @@ static bool is_silent(const struct phu_ifmib_row *row)
 static void grow_all(struct phu_interface *interface, struct phu_interface_report *report)
 {
     const struct phu_ifmib_row *row = report->reading;
-    unsigned octets = 0; /* those that are told */
+    unsigned octets = 0; /* of which directions there are, or were */
 
     for (enum phu_if_counter i = 0; i < PHU_IF_COUNTERS; i++) {
         struct phu_counter_terms terms = {.is_wrap_believed = !interface->has_doubt,
-                                          .rate_max = rate_max(row, i)};
+                                          .rate_max = rate_max(interface->speed_bps, i)};
 
+        octets |= interface->bits[i] ? OCTETS & 1U << i : 0;
         grow(interface, report, i, &terms);
         octets |= interface->bits[i] ? OCTETS & 1U << i : 0;
     }
@@ -548,6 +574,8 @@ static void report_one(struct phu_interface *interface, const struct phu_ifmib_r
 {
     struct phu_interface_report report = {.row = interface->row, .reading = row};
 
+    if (row->speed_bps)
+        interface->speed_bps = row->speed_bps;
     if (interface->must_start_anew) {
         report.was_reset = has_baseline(interface);
         memset(interface->bits, 0, sizeof interface->bits);
@@ -557,6 +585,7 @@ static void report_one(struct phu_interface *interface, const struct phu_ifmib_r
         interface->holes += interface->holes < HOLES_MAX;
     } else {
         interface->holes = 0;
+        interface->has_discontinuity = row->has_discontinuity;
         grow_all(interface, &report);
     }
     terms->report(terms->arg, &report);

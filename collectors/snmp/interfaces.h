@@ -32,7 +32,8 @@ struct phu_interface_report {
 struct phu_interfaces_terms {
     const char *patterns;
     enum phu_uptime_verdict uptime;
-    bool is_complete; /* the walk reached its end: an interface without a name has none */
+    bool is_complete; /* the walk reached its end in good order: an interface without a name has
+                         none */
     /* A handle for a new interface, or negative when there is no room. */
     int (*row)(void *arg, const char *name, uint32_t *row);
     void (*report)(void *arg, const struct phu_interface_report *report);

@@ -121,7 +121,8 @@ void phu_snmp_put_interfaces(struct phu_snmp_device *device, bool is_complete)
     struct reporting reporting = {device, phu_sched_now(device->snmp->env.sched)};
     struct phu_interfaces_terms terms = {.patterns = device->spec.rows ? device->spec.rows : "",
                                          .uptime = device->work->uptime,
-                                         .is_complete = is_complete,
+                                         .is_complete =
+                                             is_complete && device->work->are_interfaces_whole,
                                          .row = find_row,
                                          .report = put_row,
                                          .arg = &reporting};
