@@ -358,6 +358,14 @@ void phu_monitor_remove(struct phu_monitor *monitor, uint32_t handle)
         monitor->free_hint = handle;
 }
 
+bool phu_monitor_is_current(const struct phu_monitor *monitor, uint32_t handle)
+{
+    const struct phu_tally *tally = find(monitor, handle);
+
+    return !tally || !monitor->endpoint ||
+           phu_tally_is_current(tally, monitor->endpoint, monitor->endpoint_arg);
+}
+
 void phu_monitor_adjust(struct phu_monitor *monitor, uint32_t handle,
                         const struct phu_quality *quality, int64_t interval_ns)
 {

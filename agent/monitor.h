@@ -63,6 +63,8 @@ int phu_monitor_add(struct phu_monitor *monitor, const struct phu_monitor_check 
                     uint32_t *handle);
 /* Emits the partial window. The collector has detached the check. */
 void phu_monitor_remove(struct phu_monitor *monitor, uint32_t handle);
+/* Have rows that serve an endpoint the tags that the endpoint has now? */
+bool phu_monitor_is_current(const struct phu_monitor *monitor, uint32_t handle);
 /* Another profile or interval for a check that goes on: window and state are kept. */
 void phu_monitor_adjust(struct phu_monitor *monitor, uint32_t handle,
                         const struct phu_quality *quality, int64_t interval_ns);

@@ -7,6 +7,7 @@
 #include "phusong/log.h"
 #include "subjects.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,25 +91,52 @@ size_t phu_roster_fill(struct phu_roster *roster, struct phu_generation *generat
     return refused;
 }
 
+/* A pattern may have tied a row to an endpoint that names no device: then only the row's tags tell
+ * that the endpoint has others now. They need no look when no endpoint's check changed or went. */
+static bool is_stale(const struct phu_roster *roster, const struct phu_inventory_diff *diff,
+                     uint32_t before)
+{
+    return (diff->changed || diff->removed) && roster->handles[before] &&
+           !phu_monitor_is_current(roster->monitor, roster->handles[before]);
+}
+
+/* Which of the old checks go on; the others are stopped. */
+static bool *stop_old(struct phu_roster *roster, const struct phu_inventory_diff *diff)
+{
+    bool *goes_on = calloc(roster->count ? roster->count : 1, sizeof *goes_on);
+
+    if (!goes_on)
+        abort();
+    for (uint32_t i = 0; i < roster->count; i++) {
+        uint32_t after = diff->after[i];
+
+        goes_on[i] = after != PHU_INVENTORY_NONE && diff->fate[after] == PHU_FATE_UNCHANGED &&
+                     !is_stale(roster, diff, i);
+        if (!goes_on[i])
+            stop(roster, roster->handles[i]);
+    }
+    return goes_on;
+}
+
 size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *generation,
                         const struct phu_inventory *inventory,
                         const struct phu_inventory_diff *diff)
 {
     uint32_t *handles = new_handles(inventory->check_count);
+    bool *goes_on = stop_old(roster, diff);
     struct phu_served_room room = {0};
     size_t refused = 0;
 
-    for (uint32_t i = 0; i < roster->count; i++) {
-        if (diff->after[i] == PHU_INVENTORY_NONE || diff->fate[diff->after[i]] == PHU_FATE_CHANGED)
-            stop(roster, roster->handles[i]);
-    }
     for (uint32_t i = 0; i < inventory->check_count; i++) {
-        if (diff->fate[i] == PHU_FATE_UNCHANGED)
-            handles[i] = roster->handles[diff->before[i]];
+        uint32_t before = diff->before[i];
+
+        if (before != PHU_INVENTORY_NONE && goes_on[before])
+            handles[i] = roster->handles[before];
         else if (start(roster, generation, inventory, i, &room, &handles[i]))
             refused++;
     }
     phu_served_room_fini(&room);
+    free(goes_on);
     free(roster->handles);
     roster->handles = handles;
     roster->count = inventory->check_count;

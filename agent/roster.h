@@ -29,7 +29,8 @@ size_t phu_roster_fill(struct phu_roster *roster, struct phu_generation *generat
                        const struct phu_inventory *inventory);
 
 /* Follows a reload: removed and changed checks end their window, changed and added ones start anew,
- * unchanged ones are not touched. Returns how many were refused. */
+ * unchanged ones are not touched, unless a row of theirs serves an endpoint that has other tags
+ * now. Returns how many were refused. */
 size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *generation,
                         const struct phu_inventory *inventory,
                         const struct phu_inventory_diff *diff);

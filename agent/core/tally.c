@@ -411,6 +411,54 @@ int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
     return 0;
 }
 
+/* An id needs no escapes, so it stands in the tags as it is. */
+static bool copy_endpoint(const struct row_tags *row, char *id, size_t size)
+{
+    struct tag tags[TAGS_MAX];
+    size_t count = split_key(row->text, row->length, tags, TAGS_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        if (tags[i].name_length == 8 && memcmp(tags[i].text, "endpoint", 8) == 0 &&
+            tags[i].length - 9 < size) {
+            memcpy(id, tags[i].text + 9, tags[i].length - 9);
+            id[tags[i].length - 9] = '\0';
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_row_current(const struct phu_tally *tally, const struct row_tags *row,
+                           const struct phu_subject *endpoint)
+{
+    struct row_tags *again;
+    bool is_same;
+
+    if (make_tags(tally, own_tag(row), row->own_length, endpoint, &again))
+        return false;
+    is_same = again->length == row->length && memcmp(again->text, row->text, row->length) == 0;
+    free(again);
+    return is_same;
+}
+
+bool phu_tally_is_current(const struct phu_tally *tally,
+                          bool (*describe)(void *arg, const char *id, struct phu_subject *subject),
+                          void *arg)
+{
+    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
+        const struct row_tags *row = tally->rows->items[i].tags;
+        struct phu_subject endpoint;
+        char id[128];
+
+        if (!is_whole(row))
+            continue;
+        if (!copy_endpoint(row, id, sizeof id) || !describe(arg, id, &endpoint) ||
+            !is_row_current(tally, row, &endpoint))
+            return false;
+    }
+    return true;
+}
+
 /* -- Folding --------------------------------------------------------------------------------- */
 
 static bool is_trip(const struct phu_tally *tally, const struct phu_value *value)

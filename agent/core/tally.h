@@ -86,6 +86,11 @@ void phu_tally_free(struct phu_tally *tally);
  * when its tag has the name of one that all lines of the check have. */
 int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
                   const struct phu_subject *endpoint, uint32_t max_rows, uint32_t *row);
+/* Are the tags of all rows that serve an endpoint still those of that endpoint? `describe` tells of
+ * endpoints, and is false for one that is gone. */
+bool phu_tally_is_current(const struct phu_tally *tally,
+                          bool (*describe)(void *arg, const char *id, struct phu_subject *subject),
+                          void *arg);
 uint32_t phu_tally_row_count(const struct phu_tally *tally);
 
 /* Returns how many values it refused: of no such metric or row, or not finite. */

@@ -71,16 +71,18 @@ static void emit(void *arg, const char *line, size_t length, struct phu_wall at)
         bench->lines[bench->line_count++] = strndup(line, length);
 }
 
+static const char *hamlet_of_endpoints = "h 2";
+
 static bool find_endpoint(void *arg, const char *id, struct phu_subject *subject)
 {
     (void)arg;
     *subject = (struct phu_subject){.kind = PHU_SUBJECT_ENDPOINT,
                                     .id = id,
-                                    .hamlet = "h 2",
+                                    .hamlet = hamlet_of_endpoints,
                                     .commune = "",
                                     .technology = "fibre",
                                     .operator= "vnpt, net" };
-    return strncmp(id, "bn-", 3) == 0;
+    return hamlet_of_endpoints && strncmp(id, "bn-", 3) == 0;
 }
 
 static void open_bench(struct bench *bench, uint32_t max_rows, bool has_stats)
@@ -311,6 +313,30 @@ static void a_row_that_serves_an_endpoint_has_its_tags(void **state)
                            "optics,agent=bn-1,check=snmp,device=bn-0412,endpoint=bn-2-4g,"
                            "hamlet=h\\ 2,operator=vnpt\\,\\ net,site=olt-7,technology=fibre "
                            "rx_sum_dbm="));
+    close_bench(&bench);
+}
+
+static void rows_know_whether_their_endpoint_is_the_same(void **state)
+{
+    struct bench bench;
+    uint32_t check, handle;
+
+    (void)state;
+    hamlet_of_endpoints = "h 2";
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, true);
+    assert_int_equal(row(&bench, check, "onu", "0/1:6", NULL, &handle), 0);
+    assert_true(phu_monitor_is_current(bench.monitor, check));
+    assert_int_equal(row(&bench, check, "onu", "0/1:5", "bn-1-fibre", &handle), 0);
+    assert_int_equal(row(&bench, check, "", "", "bn-2-4g", &handle), 0);
+    assert_true(phu_monitor_is_current(bench.monitor, check));
+    hamlet_of_endpoints = "h 3";
+    assert_false(phu_monitor_is_current(bench.monitor, check));
+    hamlet_of_endpoints = "h 2";
+    assert_true(phu_monitor_is_current(bench.monitor, check));
+    hamlet_of_endpoints = NULL; /* they are gone */
+    assert_false(phu_monitor_is_current(bench.monitor, check));
+    hamlet_of_endpoints = "h 2";
     close_bench(&bench);
 }
 
@@ -603,6 +629,7 @@ int main(void)
         cmocka_unit_test(another_check_gives_its_own_measurement),
         cmocka_unit_test(a_device_has_rows),
         cmocka_unit_test(a_row_that_serves_an_endpoint_has_its_tags),
+        cmocka_unit_test(rows_know_whether_their_endpoint_is_the_same),
         cmocka_unit_test(a_row_that_cannot_be_is_refused),
         cmocka_unit_test(many_rows_are_found),
         cmocka_unit_test(a_late_reply_is_no_round_trip),
