@@ -344,7 +344,7 @@ static void begin(struct load *load, struct phu_diags *diags)
 
 static int end(struct load *load, struct phu_profiles **out)
 {
-    int result = load->mistakes ? -EINVAL : 0;
+    int result;
 
     join(load);
     result = load->mistakes ? -EINVAL : 0;

@@ -167,19 +167,32 @@ static bool read_number(struct subject subject, double *number)
     return end != digits && isfinite(*number);
 }
 
-/* "hh:mm:ss", with any number of hours. */
+/* Up to `most` digits, and what follows them in *text; false when there are none. */
+static bool read_digits(const char **text, size_t most, double *number)
+{
+    size_t count = 0;
+
+    *number = 0;
+    while (count < most && isdigit((unsigned char)**text)) {
+        *number = *number * 10 + (*(*text)++ - '0');
+        count++;
+    }
+    return count > 0;
+}
+
+/* "hh:mm:ss", with up to seven digits of hours. */
 static bool read_clock(struct subject subject, double *seconds)
 {
     char text[DIGITS_MAX];
-    unsigned hours, minutes, rest;
-    int end = 0;
+    const char *at = text;
+    double hours, minutes, rest;
 
     snprintf(text, sizeof text, "%.*s", (int)(subject.length < 32 ? subject.length : 32),
              subject.length ? subject.text : "");
-    if (!isdigit((unsigned char)text[0]) ||
-        sscanf(text, "%7u:%2u:%2u%n", &hours, &minutes, &rest, &end) != 3 || text[end])
+    if (!read_digits(&at, 7, &hours) || *at++ != ':' || !read_digits(&at, 2, &minutes) ||
+        *at++ != ':' || !read_digits(&at, 2, &rest) || *at)
         return false;
-    *seconds = hours * 3600.0 + minutes * 60.0 + rest;
+    *seconds = hours * 3600 + minutes * 60 + rest;
     return minutes < 60 && rest < 60;
 }
 
