@@ -379,6 +379,23 @@ static uint32_t find_row(const struct phu_tally_rows *rows, const char *own, siz
     return 0;
 }
 
+/* The row is named anew, perhaps with another endpoint. */
+static int retag(const struct phu_tally *tally, struct row *row, const char *own, size_t own_length,
+                 const struct phu_subject *endpoint)
+{
+    struct row_tags *tags;
+    int error;
+
+    if (!endpoint && !is_whole(row->tags))
+        return 0;
+    error = make_tags(tally, own, own_length, endpoint, &tags);
+    if (error)
+        return error;
+    free(row->tags);
+    row->tags = tags;
+    return 0;
+}
+
 int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
                   const struct phu_subject *endpoint, uint32_t max_rows, uint32_t *row)
 {
@@ -396,11 +413,11 @@ int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
     if (length < 0 || (length == 0 && wanted->tag[0]))
         return -EINVAL;
     hash = hash_bytes(own, (size_t)length);
-    *row = find_row(tally->rows, own, (size_t)length, hash);
-    if (*row)
-        return 0;
     if (wanted->endpoint && !endpoint)
         return -ENOENT;
+    *row = find_row(tally->rows, own, (size_t)length, hash);
+    if (*row)
+        return retag(tally, &tally->rows->items[*row - 1], own, (size_t)length, endpoint);
     if (phu_tally_row_count(tally) >= max_rows)
         return -ENOSPC;
     error = make_tags(tally, own, (size_t)length, endpoint, &tags);

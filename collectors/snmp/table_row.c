@@ -109,8 +109,18 @@ static void remember(struct taking *taking, uint32_t whom)
 {
     struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
 
+    if (memory->handle && memory->endpoint && !memory->has_no_endpoint)
+        taking->tables->bound--;
     memory->endpoint = whom;
+    memory->handle = 0; /* the sink is told anew whom the row serves */
     memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
+}
+
+/* An OLT's ONUs are many, and those that nobody claims are not all one endpoint's. */
+static bool may_be_the_rest(const struct phu_profile_table *table)
+{
+    return is_quality(table) && table->emit != PHU_EMIT_NONE &&
+           !(table->tag && strcmp(table->tag, "onu") == 0);
 }
 
 /* Bindings by text last: they are known from the table that has the texts on. */
@@ -125,7 +135,7 @@ static uint32_t find_whom(struct taking *taking, const struct phu_claim_row *row
                                before);
     if (!whom && !taking->state->has_texts)
         whom = before;
-    if (!whom && is_quality(taking->table) && taking->table->emit != PHU_EMIT_NONE)
+    if (!whom && may_be_the_rest(taking->table))
         whom = phu_claims_rest(&tables->bindings);
     if (whom != before)
         remember(taking, whom);

@@ -31,7 +31,7 @@ struct phu_served {
     const char *ifname;   /* name of an interface; "" if not given */
     /* Another row: its name ("0/1/3:5"), its index on the device ("4194312192.5"), or
      * "description=TEXT" or "serial=TEXT"; "" if not given. With neither, all rows of the device
-     * that no other endpoint claims and that measure signal, optics or radio. */
+     * that no other endpoint claims and that measure signal, optics or radio, ONUs excepted. */
     const char *index;
 };
 

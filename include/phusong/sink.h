@@ -28,9 +28,10 @@ static inline void phu_sink_put(struct phu_sink *sink, const struct phu_observat
 }
 
 /* A check that measures a table names its rows once. Rows of one check are distinct by tag and
- * name: the same ones give the same handle, whatever endpoint is named later. -ENOSPC beyond the
- * configured number of rows per check, -ENOENT for an endpoint that is not in the inventory: the
- * caller counts and goes on. */
+ * name: the same ones give the same handle. Named again with another endpoint, or with none, a row
+ * keeps its handle, and serves that one from then on. -ENOSPC beyond the configured number of rows
+ * per check, -ENOENT for an endpoint that is not in the inventory: the caller counts and goes on.
+ */
 static inline int phu_sink_row(struct phu_sink *sink, uint32_t check, const struct phu_row *row,
                                uint32_t *handle)
 {

@@ -291,11 +291,9 @@ static void a_row_that_serves_an_endpoint_has_its_tags(void **state)
     assert_int_equal(row(&bench, check, "onu", "0/1:5", "bn-1-fibre", &served), 0);
     assert_int_equal(row(&bench, check, "onu", "0/1:6", NULL, &other), 0);
     assert_int_equal(row(&bench, check, "", "", "bn-2-4g", &whole), 0);
-    assert_int_equal(row(&bench, check, "onu", "0/1:5", NULL, &again), 0);
-    assert_int_equal(again, served); /* whatever endpoint is named later */
-    assert_int_equal(row(&bench, check, "onu", "0/1:5", "gone", &again), 0);
+    assert_int_equal(row(&bench, check, "onu", "0/1:5", "bn-1-fibre", &again), 0);
     assert_int_equal(again, served);
-    assert_int_equal(row(&bench, check, "", "", NULL, &again), 0);
+    assert_int_equal(row(&bench, check, "", "", "bn-2-4g", &again), 0);
     assert_int_equal(again, whole);
     put(&bench, check, served, PHU_RESULT_NONE, &power, 1);
     put(&bench, check, other, PHU_RESULT_NONE, &power, 1);
@@ -313,6 +311,34 @@ static void a_row_that_serves_an_endpoint_has_its_tags(void **state)
                            "optics,agent=bn-1,check=snmp,device=bn-0412,endpoint=bn-2-4g,"
                            "hamlet=h\\ 2,operator=vnpt\\,\\ net,site=olt-7,technology=fibre "
                            "rx_sum_dbm="));
+    close_bench(&bench);
+}
+
+static void a_row_may_come_to_serve_another_endpoint(void **state)
+{
+    static const char *const endpoints[] = {NULL, "bn-1", "bn-2", "bn-2", NULL};
+    static const char *const tags[] = {"onu=7,site", "endpoint=bn-1,", "endpoint=bn-2,",
+                                       "endpoint=bn-2,", "onu=7,site"};
+    const struct phu_value power = {.metric = DEV_POWER, .f = -21.5};
+    struct bench bench;
+    uint32_t check, handle, first = 0;
+
+    (void)state;
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, false);
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+        assert_int_equal(row(&bench, check, "onu", "7", endpoints[i], &handle), 0);
+        if (!first)
+            first = handle;
+        assert_int_equal(handle, first);
+        put(&bench, check, handle, PHU_RESULT_NONE, &power, 1);
+        assert_int_equal(row(&bench, check, "onu", "7", "nobody", &handle), -ENOENT);
+        phu_sim_run(bench.sched, SECOND);
+        phu_monitor_flush(bench.monitor);
+        assert_int_equal(bench.line_count, 1);
+        assert_non_null(strstr(bench.lines[0], tags[i]));
+        forget_lines(&bench);
+    }
     close_bench(&bench);
 }
 
@@ -629,6 +655,7 @@ int main(void)
         cmocka_unit_test(another_check_gives_its_own_measurement),
         cmocka_unit_test(a_device_has_rows),
         cmocka_unit_test(a_row_that_serves_an_endpoint_has_its_tags),
+        cmocka_unit_test(a_row_may_come_to_serve_another_endpoint),
         cmocka_unit_test(rows_know_whether_their_endpoint_is_the_same),
         cmocka_unit_test(a_row_that_cannot_be_is_refused),
         cmocka_unit_test(many_rows_are_found),
