@@ -135,5 +135,5 @@ def test_reads_what_was_recorded(device, walk):
 def test_knows_the_kind_of_device(device, built):
     for row in expected.rows(device):
         if row.metric == "sys_object_id":
-            reading = expected.Reading(built("tests/support/profile_eval"), device)
+            reading = expected.reading(built("tests/support/profile_eval"), device)
             assert reading.head["sys_object_id"] == row.value.lstrip(".")

@@ -241,6 +241,12 @@ class Reading:
                 any(is_metric(cell, one) for one in NAMED[metric])]
 
 
+@functools.lru_cache(maxsize=None)
+def reading(evaluator, device, profile=None):
+    """The Reading of a recording, worked out once for all tests."""
+    return Reading(evaluator, device, profile)
+
+
 def is_metric(cell, wanted):
     if wanted.startswith("column:"):
         return cell["column"] == wanted[7:]
