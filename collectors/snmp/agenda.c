@@ -181,7 +181,8 @@ static enum phu_snmp_task first_steps(struct phu_snmp_device *device, bool *must
                  is_under_way(work, PHU_TASK_CPU) || is_under_way(work, PHU_TASK_CLOCKS);
     if (*must_wait)
         return PHU_TASK_NONE;
-    if (phu_identify_is_due(device))
+    /* Another profile would take a table away from under its line. */
+    if (!is_under_way(work, PHU_TASK_TABLE) && phu_identify_is_due(device))
         return PHU_TASK_IDENTIFY;
     if (device->profile->care.cpu.length && !work->has_read_cpu)
         return PHU_TASK_CPU;

@@ -283,6 +283,14 @@ static void use_what_came(struct phu_snmp_device *device)
     phu_tables_tell(device);
 }
 
+static void tell_end(const struct phu_snmp_device *device, const char *why)
+{
+    if (why)
+        phu_tell_note(device, why);
+    if (device->work && device->work->answers && device->profile)
+        phu_tables_tell_rest(device);
+}
+
 void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, const char *why)
 {
     struct phu_snmp *snmp = device->snmp;
@@ -306,6 +314,8 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
         count_up(snmp, work);
     }
     verdict.completed = phu_sched_now(snmp->env.sched);
+    if (device->spec.trace)
+        tell_end(device, why);
     log_change(device, verdict.result, why);
     put_verdict(device, &verdict, has_restarted);
     phu_snmp_begin_next(snmp);

@@ -3,6 +3,7 @@
 
 #include "device.h"
 #include "profile_set.h"
+#include "tell.h"
 
 #include "phusong/collector.h"
 #include "phusong/log.h"
@@ -303,11 +304,45 @@ void phu_table_examples_add(struct phu_table_examples *examples, const char *tex
                  text);
 }
 
-static void list_missing(const struct phu_claims *bindings, struct phu_table_examples *missing)
+static void note_missing(const struct phu_snmp_device *device, const struct phu_served *served)
 {
-    for (size_t i = 0; i < bindings->served_count; i++) {
-        if (!bindings->found[i])
-            phu_table_examples_add(missing, bindings->served[i].endpoint);
+    char note[400];
+
+    if (!device->spec.trace)
+        return;
+    if (served->ifname[0] || served->index[0])
+        snprintf(note, sizeof note, "endpoint %s: the device shows no %s \"%s\"", served->endpoint,
+                 served->ifname[0] ? "interface" : "row",
+                 served->ifname[0] ? served->ifname : served->index);
+    else
+        snprintf(note, sizeof note,
+                 "endpoint %s names no row, and the device has none with signal, optics or radio "
+                 "that nobody else claims",
+                 served->endpoint);
+    phu_tell_note(device, note);
+}
+
+/* Only when every table has been read once is a row known not to be there. */
+static bool has_read_all(const struct phu_tables *tables)
+{
+    for (unsigned i = 0; i < tables->count; i++) {
+        const struct phu_table_state *state = &tables->states[i];
+
+        if (!state->is_read && state->period_ns != PHU_LANE_OFF && state->failures < FAILURES_MAX)
+            return false;
+    }
+    return true;
+}
+
+static void list_missing(const struct phu_snmp_device *device, struct phu_table_examples *missing)
+{
+    const struct phu_claims *claims = &device->tables->bindings;
+
+    for (size_t i = 0; i < claims->served_count && has_read_all(device->tables); i++) {
+        if (claims->found[i])
+            continue;
+        phu_table_examples_add(missing, claims->served[i].endpoint);
+        note_missing(device, &claims->served[i]);
     }
 }
 
@@ -325,7 +360,7 @@ void phu_tables_tell(struct phu_snmp_device *device)
     if (!tables || !phu_tables_may_bind(tables) ||
         (!tables->bindings.served_count && !device->snmp->serves.count))
         return;
-    list_missing(&tables->bindings, &missing);
+    list_missing(device, &missing);
     if (!has_changed(tables, missing.count))
         return;
     device->snmp->rows_bound += (int64_t)tables->bound - tables->told_bound;
@@ -345,4 +380,25 @@ void phu_tables_tell(struct phu_snmp_device *device)
         phu_log_warn("snmp", "descriptions name endpoints that the inventory does not have",
                      "device=%s count=%u examples=\"%s\"", device->spec.id, tables->strangers.count,
                      tables->strangers.text);
+}
+
+void phu_tables_tell_rest(const struct phu_snmp_device *device)
+{
+    const struct phu_tables *tables = device->tables;
+    char note[160];
+
+    for (unsigned i = 0; tables && i < tables->count; i++) {
+        const struct phu_table_state *state = &tables->states[i];
+
+        if (state->period_ns == PHU_LANE_OFF) {
+            snprintf(note, sizeof note, "table %s is switched off (slow or static is 0s)",
+                     phu_tables_at(tables, i)->name);
+            phu_tell_note(device, note);
+        } else if (state->pass || state->last_poll != device->poll) {
+            snprintf(note, sizeof note,
+                     "table %s was not read to its end; give the poll more time (timeout)",
+                     phu_tables_at(tables, i)->name);
+            phu_tell_note(device, note);
+        }
+    }
 }

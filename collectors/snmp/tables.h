@@ -82,4 +82,6 @@ void phu_tables_reset(struct phu_tables *tables, int64_t now_ns);
 bool phu_tables_may_bind(const struct phu_tables *tables);
 /* Tells the log whom rows serve, and what serves nobody, when that has changed. */
 void phu_tables_tell(struct phu_snmp_device *device);
+/* Notes which tables this poll did not read to their end, for somebody who watches. */
+void phu_tables_tell_rest(const struct phu_snmp_device *device);
 void phu_table_examples_add(struct phu_table_examples *examples, const char *text);

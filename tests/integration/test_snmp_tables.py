@@ -127,8 +127,9 @@ def olt(snmp_lab, built, tmp_path):
         def run(self, polls=1, interval=300, timeout=60, run="", **device):
             words = dict({"timeout": 5000, "pdu_timeout": 300, "retries": 1, "slow": 3600000},
                          **device)
+            words.setdefault("credential", "a")
             plan = [f"credential name=a version=2c community={secret}",
-                    f"device id=olt address={self.lab.address} port={self.lab.port} credential=a "
+                    f"device id=olt address={self.lab.address} port={self.lab.port} "
                     + " ".join(f"{key}={value}" for key, value in words.items()),
                     *self.more, f"run polls={polls} interval={interval} profiles={profiles} {run}"]
             result = subprocess.run([built("tests/support/snmp_drive")],
@@ -170,8 +171,13 @@ def test_endpoints_are_found_by_name_index_and_description(olt):
     assert run.of("onu", "gpon 0/1/1:4", "state_los") == [1, 1]
     assert run.of("onu", "gpon 0/1/1:4", "polls") == [1, 1]
     assert "bound=9" in run.log
-    assert 'count=2 examples="e-name, e-if"' in run.log
     assert "onu gpon 0/1/1:9 names bn-009-fibre" in run.log
+    assert "does not show" not in run.log  # the slow table has not been read yet
+    run = device.run(polls=2, slow=0, trace=1)
+    assert 'count=2 examples="e-name, e-if"' in run.log
+    notes = [item["why"] for item in run.trace if item["trace"] == "note"]
+    assert "endpoint e-if: the device shows no interface 'nosuch'" in notes
+    assert "table optics is switched off (slow or static is 0s)" in notes
 
 
 def test_counters_grow_by_differences(olt):
@@ -217,6 +223,19 @@ def test_a_profile_that_there_is_not_is_said(olt):
     run = olt().run(profile="nosuch")
     assert [line["result"] for line in run.verdicts] == ["noperm"]
     assert "no profile is called `nosuch`" in run.log
+
+
+def test_version_3_on_several_lines(olt, tmp_path):
+    for name in ("auth", "priv"):
+        (tmp_path / name).write_text("passphrase")
+        (tmp_path / name).chmod(0o600)
+    device = olt("--user", "mon:SHA:passphrase:AES:passphrase", ports=8)
+    device.say(f"credential name=v3 version=3 user=mon auth=sha1 auth_secret={tmp_path}/auth "
+               f"privacy=aes128 privacy_secret={tmp_path}/priv")
+    run = device.run(polls=2, in_flight=4, trace=1, credential="v3")
+    assert [line["result"] for line in run.verdicts] == ["ok", "ok"], run.log
+    assert run.of("pon", "gpon 0/1/8", "onus_total") == [20, 20]
+    assert any(item["name"] == "engine_id" for item in run.trace)
 
 
 # -- Care ------------------------------------------------------------------------------------------
