@@ -7,6 +7,7 @@ prove the arithmetic of a profile, not that the device answers so.
 
 import collections
 
+import made_others
 import made_radio
 
 Device = collections.namedtuple("Device", "sys_object_id sys_descr answers sums", defaults=((),))
@@ -232,7 +233,8 @@ MADE = {
     ]),
 }
 
-MADE |= {name: Device(*device) for name, device in made_radio.MADE.items()}
+for made in (made_radio, made_others):
+    MADE |= {name: Device(*device) for name, device in made.MADE.items()}
 
 
 def write(device, path):
