@@ -373,6 +373,26 @@ def test_refused_at_once_and_only_the_device_concerned(snmpd, plan):
         assert run.verdict(f"closed{i}")["took_ms"] < 500
 
 
+def test_a_new_engine_and_a_clock_that_jumps_cost_no_timeout(plan, snmp_lab):
+    """The device says so, and is understood in the same poll."""
+    lab = snmp_lab("--synthetic", "interfaces=4,rate=1000", "--user",
+                   "s256:SHA:authpass1:AES:privpass1", listen="127.66.0.0/24")
+    plan.credential("lab", user="s256", auth="sha1", privacy="aes128")
+    for i, name in enumerate(("engine", "clock", "same")):
+        plan.device(name, lab.port, "lab", address=lab.device(i), pdu_timeout=2500, retries=0,
+                    timeout=6000)
+    process = plan.start(polls=3, interval=2000, together=1)
+    time.sleep(1)
+    lab.fault(lab.device(0), "engine", "80001f8804616e6f74686572")
+    lab.fault(lab.device(1), "clock", "10000s")
+    run = plan.finish(process)
+    for name in ("engine", "clock", "same"):
+        assert run.results(name) == ["ok"] * 3, run.log
+        assert all(verdict["took_ms"] < 1500 for verdict in run.verdicts), run.verdicts
+    assert "another engine ID" in run.log and run.log.count("another engine ID") == 1
+    assert run.verdict("engine")["values"]["pdus"] == run.verdict("same")["values"]["pdus"]
+
+
 def test_our_own_overflow_is_not_the_device(plan, snmp_lab):
     """A crowd of answers leaves no room for others: nobody is called silent for that."""
     lab = snmp_lab("--synthetic", "interfaces=10,rate=1000", listen="127.65.0.0/24")
