@@ -133,6 +133,7 @@ void phu_tables_drop(struct phu_snmp_device *device)
         end_pass(&tables->states[i]);
     phu_rows_fini(&tables->rows);
     phu_claims_fini(&tables->bindings);
+    phu_table_examples_fini(&tables->strangers);
     free(tables);
 }
 
@@ -295,13 +296,23 @@ bool phu_tables_may_bind(const struct phu_tables *tables)
     return true;
 }
 
+#define EXAMPLES_SIZE 160
+
 void phu_table_examples_add(struct phu_table_examples *examples, const char *text)
 {
-    size_t used = strlen(examples->text);
+    size_t used;
 
-    if (examples->count++ < 3 && used + strlen(text) + 3 < sizeof examples->text)
-        snprintf(examples->text + used, sizeof examples->text - used, "%s%s", used ? ", " : "",
-                 text);
+    if (!examples->text && !(examples->text = calloc(1, EXAMPLES_SIZE)))
+        abort();
+    used = strlen(examples->text);
+    if (examples->count++ < 3 && used + strlen(text) + 3 < EXAMPLES_SIZE)
+        snprintf(examples->text + used, EXAMPLES_SIZE - used, "%s%s", used ? ", " : "", text);
+}
+
+void phu_table_examples_fini(struct phu_table_examples *examples)
+{
+    free(examples->text);
+    *examples = (struct phu_table_examples){0};
 }
 
 static void note_missing(const struct phu_snmp_device *device, const struct phu_served *served)
@@ -352,34 +363,41 @@ static bool has_changed(const struct phu_tables *tables, unsigned missing)
            tables->told_strangers != tables->strangers.count || tables->told_missing != missing;
 }
 
-void phu_tables_tell(struct phu_snmp_device *device)
+static void tell_changes(struct phu_snmp_device *device, const struct phu_table_examples *missing)
 {
     struct phu_tables *tables = device->tables;
+
+    device->snmp->rows_bound += (int64_t)tables->bound - tables->told_bound;
+    device->snmp->unbound_patterns += (int64_t)tables->strangers.count - tables->told_strangers;
+    device->snmp->served_missing += (int64_t)missing->count - tables->told_missing;
+    tables->has_told = true;
+    tables->told_bound = tables->bound;
+    tables->told_strangers = tables->strangers.count;
+    tables->told_missing = missing->count;
+    phu_log_info("snmp", "rows that serve endpoints", "device=%s bound=%u", device->spec.id,
+                 tables->bound);
+    if (missing->count)
+        phu_log_warn("snmp", "endpoints whose row the device does not show",
+                     "device=%s count=%u examples=\"%s\"", device->spec.id, missing->count,
+                     missing->text);
+    if (tables->strangers.count)
+        phu_log_warn("snmp", "descriptions name endpoints that the inventory does not have",
+                     "device=%s count=%u examples=\"%s\"", device->spec.id, tables->strangers.count,
+                     tables->strangers.text);
+}
+
+void phu_tables_tell(struct phu_snmp_device *device)
+{
+    const struct phu_tables *tables = device->tables;
     struct phu_table_examples missing = {0};
 
     if (!tables || !phu_tables_may_bind(tables) ||
         (!tables->bindings.served_count && !device->snmp->serves.count))
         return;
     list_missing(device, &missing);
-    if (!has_changed(tables, missing.count))
-        return;
-    device->snmp->rows_bound += (int64_t)tables->bound - tables->told_bound;
-    device->snmp->unbound_patterns += (int64_t)tables->strangers.count - tables->told_strangers;
-    device->snmp->served_missing += (int64_t)missing.count - tables->told_missing;
-    tables->has_told = true;
-    tables->told_bound = tables->bound;
-    tables->told_strangers = tables->strangers.count;
-    tables->told_missing = missing.count;
-    phu_log_info("snmp", "rows that serve endpoints", "device=%s bound=%u", device->spec.id,
-                 tables->bound);
-    if (missing.count)
-        phu_log_warn("snmp", "endpoints whose row the device does not show",
-                     "device=%s count=%u examples=\"%s\"", device->spec.id, missing.count,
-                     missing.text);
-    if (tables->strangers.count)
-        phu_log_warn("snmp", "descriptions name endpoints that the inventory does not have",
-                     "device=%s count=%u examples=\"%s\"", device->spec.id, tables->strangers.count,
-                     tables->strangers.text);
+    if (has_changed(tables, missing.count))
+        tell_changes(device, &missing);
+    phu_table_examples_fini(&missing);
 }
 
 void phu_tables_tell_rest(const struct phu_snmp_device *device)

@@ -35,7 +35,7 @@ struct phu_table_state {
 
 struct phu_table_examples {
     unsigned count;
-    char text[160];
+    char *text; /* a few of them; NULL: none. Most devices have nothing to tell */
 };
 
 struct phu_tables {
@@ -43,7 +43,6 @@ struct phu_tables {
     struct phu_rows rows;
     struct phu_claims bindings;
     struct phu_table_examples strangers; /* descriptions that name an endpoint nobody knows */
-    struct phu_table_examples unmatched; /* descriptions that match no pattern */
     unsigned bound;
     unsigned told_bound, told_strangers, told_missing; /* as last logged */
     bool needs_texts; /* bindings cannot be judged before descriptions are read */
@@ -85,3 +84,4 @@ void phu_tables_tell(struct phu_snmp_device *device);
 /* Notes which tables this poll did not read to their end, for somebody who watches. */
 void phu_tables_tell_rest(const struct phu_snmp_device *device);
 void phu_table_examples_add(struct phu_table_examples *examples, const char *text);
+void phu_table_examples_fini(struct phu_table_examples *examples);
