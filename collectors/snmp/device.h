@@ -6,7 +6,7 @@
  *   agenda.c        what to ask for next: who are you, processor, interfaces, tables
  *   identify.c      which profile is the device's
  *   tables.c        which table of the profile is due, and how far it has been read
- *   table_row.c     from a row that was read to values in the sink
+ *   table_row.c     from a row that was read to values in the sink; row_serves.c: whom it serves
  *   report.c        how a poll ends
  *
  * What lasts from poll to poll is small: the user at the device's engine, habits, the baselines of

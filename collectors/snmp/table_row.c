@@ -1,8 +1,7 @@
 /* From rows to values. See table_row.h. */
 #include "table_row.h"
 
-#include "device.h"
-#include "tables.h"
+#include "taking.h"
 #include "tell.h"
 
 #include "phusong/sched.h"
@@ -18,22 +17,6 @@
 #define MODEM_BYTES_PER_S UINT64_C(40000000)
 #define EVENTS_PER_S UINT64_C(10000000)
 
-#define TEXT_SIZE 160
-
-struct taking {
-    struct phu_snmp_device *device;
-    struct phu_tables *tables;
-    struct phu_table_state *state;
-    const struct phu_profile_table *table;
-    const struct phu_gather_row *row;
-    struct phu_read reads[PHU_PROFILE_COLUMNS_MAX];
-    char name[PHU_PROFILE_NAME_SIZE];
-    uint64_t key;
-    struct phu_mono now;
-    struct phu_value values[PHU_PROFILE_COLUMNS_MAX + 2];
-    size_t value_count;
-};
-
 /* -- Names ------------------------------------------------------------------------------------- */
 
 static const char *ifname(void *arg, uint32_t ifindex)
@@ -43,7 +26,7 @@ static const char *ifname(void *arg, uint32_t ifindex)
     return phu_ifmib_name(&device->work->ifmib, ifindex);
 }
 
-static int fill_name(const struct taking *taking, const char *pattern,
+static int fill_name(const struct phu_taking *taking, const char *pattern,
                      char name[PHU_PROFILE_NAME_SIZE])
 {
     struct phu_row_source source = {.table = taking->table,
@@ -61,7 +44,7 @@ static bool is_device_itself(const struct phu_profile_table *table)
     return strcmp(table->measurement, "device") == 0 && !table->tag;
 }
 
-static int name_row(struct taking *taking)
+static int name_row(struct phu_taking *taking)
 {
     const struct phu_profile_table *table = taking->table;
 
@@ -78,202 +61,9 @@ static int name_row(struct taking *taking)
     return 0;
 }
 
-/* -- Whom it serves ---------------------------------------------------------------------------- */
-
-static void find_text(const struct taking *taking, enum phu_profile_use use, char text[TEXT_SIZE])
-{
-    text[0] = '\0';
-    for (unsigned i = 0; i < taking->table->column_count && !text[0]; i++) {
-        const struct phu_profile_column *column = &taking->table->columns[i];
-        const struct phu_cell *cell = &taking->row->cells[column->of >= 0 ? column->of : (int)i];
-
-        if (column->use == use && cell->kind == PHU_VARBIND_TEXT)
-            phu_text_clean(cell->text, cell->text_length, text, TEXT_SIZE);
-    }
-}
-
-static bool is_quality(const struct phu_profile_table *table)
-{
-    return strcmp(table->measurement, "signal") == 0 || strcmp(table->measurement, "optics") == 0 ||
-           strcmp(table->measurement, "radio") == 0;
-}
-
-static uint32_t remembered(const struct phu_tables *tables, uint64_t key)
-{
-    const struct phu_row_memory *memory = phu_rows_find(&tables->rows, key);
-
-    return memory ? memory->endpoint : 0;
-}
-
-static void remember(struct taking *taking, uint32_t whom)
-{
-    struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
-
-    if (memory->handle && memory->endpoint && !memory->has_no_endpoint)
-        taking->tables->bound--;
-    memory->endpoint = whom;
-    memory->handle = 0; /* the sink is told anew whom the row serves */
-    memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
-}
-
-/* An OLT's ONUs are many, and those that nobody claims are not all one endpoint's. */
-static bool may_be_the_rest(const struct phu_profile_table *table)
-{
-    return is_quality(table) && table->emit != PHU_EMIT_NONE &&
-           !(table->tag && strcmp(table->tag, "onu") == 0);
-}
-
-/* Bindings by text last: they are known from the table that has the texts on. */
-static uint32_t find_whom(struct taking *taking, const struct phu_claim_row *row)
-{
-    struct phu_tables *tables = taking->tables;
-    uint32_t before = remembered(tables, taking->key);
-    uint32_t whom = phu_claims_find(&tables->bindings, row);
-
-    if (!whom && row->description[0])
-        whom = phu_claims_make(&tables->bindings, &taking->device->snmp->serves, row->description,
-                               before);
-    if (!whom && !taking->state->has_texts)
-        whom = before;
-    if (!whom && may_be_the_rest(taking->table))
-        whom = phu_claims_rest(&tables->bindings);
-    if (whom != before)
-        remember(taking, whom);
-    return whom;
-}
-
-static bool has_bindings(const struct phu_snmp_device *device)
-{
-    return device->tables->bindings.served_count || device->snmp->serves.count;
-}
-
-static void note_unmatched(struct taking *taking, const char *description)
-{
-    char note[TEXT_SIZE + 2 * PHU_PROFILE_NAME_SIZE];
-
-    if (!taking->device->spec.trace || !description[0] || !taking->device->snmp->serves.count)
-        return;
-    snprintf(note, sizeof note, "%s %s: no pattern of serves matches \"%s\"",
-             taking->table->tag ? taking->table->tag : "row", taking->name, description);
-    phu_tell_note(taking->device, note);
-}
-
-static uint32_t bind_row(struct taking *taking, char text[TEXT_SIZE])
-{
-    char description[TEXT_SIZE], serial[TEXT_SIZE], index[PHU_INDEX_TEXT_SIZE];
-    struct phu_claim_row row = {.is_interface = taking->table->tag &&
-                                                strcmp(taking->table->tag, "interface") == 0,
-                                .name = taking->name,
-                                .index = index,
-                                .description = description,
-                                .serial = serial};
-    uint32_t whom;
-
-    text[0] = '\0';
-    if (!has_bindings(taking->device) && !taking->device->spec.trace)
-        return 0;
-    phu_index_print(&taking->row->index, index, sizeof index);
-    find_text(taking, PHU_USE_DESCRIPTION, description);
-    find_text(taking, PHU_USE_SERIAL, serial);
-    snprintf(text, TEXT_SIZE, "%s", description[0] ? description : serial);
-    whom = find_whom(taking, &row);
-    if (!whom)
-        note_unmatched(taking, description);
-    return whom;
-}
-
-/* -- Its handle -------------------------------------------------------------------------------- */
-
-static void note_stranger(struct phu_snmp_device *device, const char *tag, const char *name,
-                          const char *endpoint)
-{
-    char text[TEXT_SIZE + PHU_PROFILE_NAME_SIZE];
-
-    snprintf(text, sizeof text, "%s %s names %s", tag, name, endpoint);
-    phu_table_examples_add(&device->tables->strangers, text);
-    if (device->spec.trace) {
-        char note[sizeof text + 40];
-
-        snprintf(note, sizeof note, "%s, which the inventory does not have", text);
-        phu_tell_note(device, note);
-    }
-}
-
-/* Asks the sink; a row that serves an unknown endpoint stays one that serves nobody. */
-static int ask_sink(struct phu_snmp_device *device, const struct phu_row *wanted, bool *is_stranger,
-                    uint32_t *handle)
-{
-    const struct phu_collector_env *env = &device->snmp->env;
-    struct phu_row row = *wanted;
-    int error = phu_sink_row(env->sink, device->spec.check, &row, handle);
-
-    *is_stranger = error == -ENOENT && row.endpoint;
-    if (!*is_stranger) {
-        if (!error && row.endpoint)
-            device->tables->bound++;
-        return error;
-    }
-    note_stranger(device, row.tag, row.name, row.endpoint);
-    row.endpoint = NULL;
-    return phu_sink_row(env->sink, device->spec.check, &row, handle);
-}
-
-static bool take_handle(struct taking *taking, const char *tag, const char *name, uint64_t key,
-                        uint32_t whom, uint32_t *handle)
-{
-    struct phu_tables *tables = taking->tables;
-    struct phu_row_memory *memory = phu_rows_take(&tables->rows, key);
-    struct phu_row wanted = {.tag = tag,
-                             .name = name,
-                             .endpoint =
-                                 whom ? phu_claims_endpoint(&tables->bindings, whom) : NULL};
-
-    memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
-    if (!memory->handle && !memory->is_refused) {
-        memory->is_refused =
-            ask_sink(taking->device, &wanted, &memory->has_no_endpoint, &memory->handle) < 0;
-        taking->device->snmp->rows_refused += memory->is_refused;
-    }
-    *handle = memory->handle;
-    return memory->handle != 0;
-}
-
-int phu_table_interface_row(struct phu_snmp_device *device, const char *name, uint32_t *handle)
-{
-    struct phu_tables *tables = device->tables;
-    struct phu_row wanted = {.tag = "interface", .name = name};
-    struct phu_claim_row row = {
-        .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
-    bool is_stranger;
-    uint32_t whom;
-
-    if (!tables)
-        return phu_sink_row(device->snmp->env.sink, device->spec.check, &wanted, handle);
-    whom = phu_claims_find(&tables->bindings, &row);
-    if (!whom)
-        whom = remembered(tables, phu_rows_key("interface", name));
-    if (whom)
-        wanted.endpoint = phu_claims_endpoint(&tables->bindings, whom);
-    return ask_sink(device, &wanted, &is_stranger, handle);
-}
-
-const char *phu_table_interface_serves(const struct phu_snmp_device *device, const char *name)
-{
-    struct phu_claim_row row = {
-        .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
-    uint32_t whom;
-
-    if (!device->tables)
-        return "";
-    whom = phu_claims_find(&device->tables->bindings, &row);
-    if (!whom)
-        whom = remembered(device->tables, phu_rows_key("interface", name));
-    return phu_claims_endpoint(&device->tables->bindings, whom);
-}
-
 /* -- Values ------------------------------------------------------------------------------------ */
 
-static void add_number(struct taking *taking, int metric, double number)
+static void add_number(struct phu_taking *taking, int metric, double number)
 {
     struct phu_value *value = &taking->values[taking->value_count++];
 
@@ -291,7 +81,7 @@ static uint64_t rate_max(int metric)
     return strcmp(phu_snmp_metrics[metric].measurement, "signal") == 0 ? MODEM_BYTES_PER_S : 0;
 }
 
-static void add_growth(struct taking *taking, const struct phu_read *read)
+static void add_growth(struct phu_taking *taking, const struct phu_read *read)
 {
     struct phu_counter *counter =
         phu_rows_counter(&taking->tables->rows, taking->key, (unsigned)read->metric);
@@ -318,7 +108,7 @@ static uint32_t hash_text(const char *text)
     return hash ? hash : 1;
 }
 
-static void note_cell(struct taking *taking, const char *cell)
+static void note_cell(struct phu_taking *taking, const char *cell)
 {
     struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
     uint32_t hash = hash_text(cell);
@@ -328,7 +118,7 @@ static void note_cell(struct taking *taking, const char *cell)
     memory->cell = hash;
 }
 
-static void add_value(struct taking *taking, const struct phu_read *read)
+static void add_value(struct phu_taking *taking, const struct phu_read *read)
 {
     switch (read->status) {
     case PHU_READ_VALUE:
@@ -362,7 +152,7 @@ static void add_value(struct taking *taking, const struct phu_read *read)
 }
 
 /* Once in a poll, however many tables have the row. */
-static void count_poll(struct taking *taking)
+static void count_poll(struct phu_taking *taking)
 {
     struct phu_row_memory *memory = phu_rows_find(&taking->tables->rows, taking->key);
 
@@ -372,7 +162,7 @@ static void count_poll(struct taking *taking)
     add_number(taking, taking->table->polls_metric, 1);
 }
 
-static void put(const struct taking *taking, uint32_t handle, const struct phu_value *values,
+static void put(const struct phu_taking *taking, uint32_t handle, const struct phu_value *values,
                 size_t count)
 {
     const struct phu_snmp_device *device = taking->device;
@@ -389,7 +179,7 @@ static void put(const struct taking *taking, uint32_t handle, const struct phu_v
                                            .value_count = count});
 }
 
-static bool is_emitted(const struct taking *taking, uint32_t whom)
+static bool is_emitted(const struct phu_taking *taking, uint32_t whom)
 {
     const struct phu_row_memory *memory;
 
@@ -409,7 +199,7 @@ static bool is_emitted(const struct taking *taking, uint32_t whom)
 
 /* A row that only has a name is no row of this table: ENTITY-MIB names every screw. And a sensor
  * without a value says nothing, while a modem or an ONU without one says a lot. */
-static bool is_there(const struct taking *taking)
+static bool is_there(const struct phu_taking *taking)
 {
     const struct phu_profile_table *table = taking->table;
     bool is_sensor = strcmp(table->measurement, "sensor") == 0;
@@ -435,7 +225,7 @@ static bool is_there(const struct taking *taking)
     return false;
 }
 
-static void emit(struct taking *taking, uint32_t whom)
+static void emit(struct phu_taking *taking, uint32_t whom)
 {
     const char *tag = taking->table->tag ? taking->table->tag : "";
     uint32_t handle = 0;
@@ -443,7 +233,7 @@ static void emit(struct taking *taking, uint32_t whom)
     if (!is_there(taking))
         return;
     if (!is_device_itself(taking->table)) {
-        if (!take_handle(taking, tag, taking->name, taking->key, whom, &handle))
+        if (!phu_taking_handle(taking, tag, taking->name, taking->key, whom, &handle))
             return;
         if (whom && taking->table->emit == PHU_EMIT_BOUND &&
             phu_rows_find(&taking->tables->rows, taking->key)->has_no_endpoint)
@@ -458,7 +248,7 @@ static void emit(struct taking *taking, uint32_t whom)
 /* -- What it adds to others -------------------------------------------------------------------- */
 
 /* Numbers go at once to the row that they are added to. */
-static void put_sums(struct taking *taking, const char *name, uint64_t key)
+static void put_sums(struct phu_taking *taking, const char *name, uint64_t key)
 {
     const struct phu_profile_rollup *rollup = &taking->table->rollup;
     struct phu_value values[PHU_PROFILE_COLUMNS_MAX];
@@ -477,11 +267,11 @@ static void put_sums(struct taking *taking, const char *name, uint64_t key)
         else
             values[count++].i = llround(read->value);
     }
-    if (count && take_handle(taking, rollup->tag, name, key, 0, &handle))
+    if (count && phu_taking_handle(taking, rollup->tag, name, key, 0, &handle))
         put(taking, handle, values, count);
 }
 
-static void roll_up(struct taking *taking)
+static void roll_up(struct phu_taking *taking)
 {
     const struct phu_profile_rollup *rollup = &taking->table->rollup;
     char name[PHU_PROFILE_NAME_SIZE];
@@ -494,7 +284,7 @@ static void roll_up(struct taking *taking)
     put_sums(taking, name, key);
 }
 
-static void begin(struct taking *taking, struct phu_snmp_device *device, unsigned table)
+static void begin(struct phu_taking *taking, struct phu_snmp_device *device, unsigned table)
 {
     taking->device = device;
     taking->tables = device->tables;
@@ -507,8 +297,8 @@ static void begin(struct taking *taking, struct phu_snmp_device *device, unsigne
 void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
                         const struct phu_gather_row *row)
 {
-    char text[TEXT_SIZE];
-    struct taking taking;
+    char text[PHU_TAKING_TEXT_SIZE];
+    struct phu_taking taking;
     uint32_t whom;
 
     begin(&taking, device, table);
@@ -520,7 +310,7 @@ void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
     }
     device->work->has_rows = true;
     roll_up(&taking);
-    whom = bind_row(&taking, text);
+    whom = phu_taking_bind(&taking, text);
     phu_tell_row(device, &(struct phu_told_row){
                              .table = taking.table,
                              .name = taking.name,
@@ -536,7 +326,7 @@ void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
 void phu_table_rollup_put(struct phu_snmp_device *device, unsigned table)
 {
     const struct phu_rollup *rollup = &device->tables->states[table].pass->rollup;
-    struct taking taking;
+    struct phu_taking taking;
 
     begin(&taking, device, table);
     for (size_t i = 0; i < rollup->capacity; i++) {
@@ -544,7 +334,7 @@ void phu_table_rollup_put(struct phu_snmp_device *device, unsigned table)
         uint32_t handle;
 
         if (!row->key || rollup->count_count == 0 ||
-            !take_handle(&taking, taking.table->rollup.tag, row->name, row->key, 0, &handle))
+            !phu_taking_handle(&taking, taking.table->rollup.tag, row->name, row->key, 0, &handle))
             continue;
         taking.value_count = 0;
         for (unsigned k = 0; k < rollup->count_count; k++) {
