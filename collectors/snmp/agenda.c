@@ -117,14 +117,15 @@ static void begin_table(struct phu_snmp_line *line, unsigned index)
     const struct phu_table_state *state = &device->tables->states[index];
     struct phu_pass *pass = phu_tables_begin(device, index);
     unsigned room = (unsigned)device->snmp->options->max_rows;
-    struct phu_walk_limits limits = {.repetitions = state->rows ? state->rows + 1 : 4,
+    struct phu_walk_limits limits = {.is_exact = table->is_exact,
+                                     .repetitions = state->rows ? state->rows + 1 : 4,
                                      .rows_max = room > pass->rows ? room - pass->rows : 1};
 
     line->table = index;
     line->is_slow = phu_tables_is_slow(device, index);
     phu_gather_begin(&line->gather, table->column_count);
     begin_walk(line, &limits, table_cell, line);
-    if (line->is_slow && device->profile->care.cpu.length)
+    if (line->is_slow && device->profile->care.cpu.length && !table->is_exact)
         phu_walk_add_peek(&line->walk, CPU_PEEK, &device->profile->care.cpu,
                           &device->work->cpu_place);
     add_columns(line, table, pass);
@@ -137,6 +138,8 @@ static void take_rows(struct phu_snmp_line *line, bool is_end)
     const struct phu_index *reached = is_end ? NULL : phu_walk_reached(&line->walk);
     const struct phu_gather_row *row;
 
+    if (!is_end && phu_tables_at(device->tables, line->table)->is_scalar)
+        return; /* a device that answers little at a time tells its one row in parts */
     while ((row = phu_gather_first(&line->gather, reached))) {
         phu_table_row_take(device, line->table, row);
         pass->rows++;

@@ -131,6 +131,7 @@ struct phu_profile_table {
     const char *row;         /* template of the row's name; "" with is_scalar: the measurement's one
                                 row without tag, or the device itself */
     bool is_scalar;          /* columns are scalars: one row */
+    bool is_exact;           /* what stands behind a column must not even be sent (walk.h) */
     enum phu_profile_lane lane;
     int64_t every_ns; /* 0: the lane's */
     enum phu_profile_emit emit;

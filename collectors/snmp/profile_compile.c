@@ -183,6 +183,7 @@ static void compile_table(struct phu_compile *compile, const struct phu_profile_
         .name = phu_profile_take_text(compile->memory, conf->name),
         .measurement = phu_profile_measurements[conf->measurement],
         .is_scalar = conf->is_scalar,
+        .is_exact = conf->is_exact,
         .emit = (enum phu_profile_emit)conf->emit,
         .column_count = (unsigned)conf->columns.count,
         .columns = phu_profile_take(compile->memory, conf->columns.count, sizeof *table->columns),

@@ -174,6 +174,11 @@ static const struct phu_option table_options[] = {
     {OPTION(phu_profile_table_conf, is_scalar, "scalars"), .type = PHU_OPTION_BOOL,
      .fallback = "false",
      .meaning = "the columns are scalars, written without their final .0; there is one row"},
+    {OPTION(phu_profile_table_conf, is_exact, "exact"), .type = PHU_OPTION_BOOL,
+     .fallback = "false",
+     .meaning = "rows are found by the first column alone, and all else is asked for by its whole "
+                "name, so that what stands behind a column is never sent: for tables with IMEI, "
+                "IMSI, ICCID or telephone numbers in them"},
     {OPTION(phu_profile_table_conf, measurement, "measurement"), .type = PHU_OPTION_CHOICE,
      .choices = phu_profile_measurements, .example = "optics",
      .meaning = "what its rows are points of"},

@@ -52,7 +52,7 @@ struct phu_profile_rollup_conf {
 
 struct phu_profile_table_conf {
     char *name, *tag, *row, *every;
-    bool is_scalar;
+    bool is_scalar, is_exact;
     int measurement, emit;
     struct phu_profile_rollup_conf rollup;
     struct phu_list columns; /* struct phu_profile_column_conf */

@@ -610,7 +610,9 @@ static long random_id(struct phu_session_shell *shell)
 
 void phu_session_ask(struct phu_session *session, const struct phu_walk_request *request)
 {
-    netsnmp_pdu *pdu = snmp_pdu_create(request->is_bulk ? SNMP_MSG_GETBULK : SNMP_MSG_GETNEXT);
+    netsnmp_pdu *pdu = snmp_pdu_create(request->is_exact  ? SNMP_MSG_GET
+                                       : request->is_bulk ? SNMP_MSG_GETBULK
+                                                          : SNMP_MSG_GETNEXT);
 
     if (!pdu)
         abort();

@@ -49,11 +49,13 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
     walk->arg = arg;
     walk->column_count = walk->asked_count = walk->asked_scalars = 0;
     walk->turn = walk->cuts = walk->room = 0;
+    walk->has_row = false;
     walk->faults = (struct phu_walk_faults){0};
     walk->repetitions = limits->repetitions;
     if (walk->repetitions > limits->repetitions_max)
         walk->repetitions = limits->repetitions_max;
-    if (walk->repetitions < 1 || !limits->is_bulk)
+    walk->limits.is_bulk = limits->is_bulk && !limits->is_exact;
+    if (walk->repetitions < 1 || !walk->limits.is_bulk)
         walk->repetitions = 1;
     walk->width = PHU_WALK_COLUMNS_MAX;
     if (limits->room && limits->room < walk->width)
@@ -100,7 +102,11 @@ void phu_walk_add_from(struct phu_walk *walk, unsigned id, const struct phu_oid 
 void phu_walk_add_scalar(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
                          bool is_each_time)
 {
-    add(walk, id, prefix, is_each_time ? PHU_WALK_STEADY : PHU_WALK_SCALAR);
+    struct phu_walk_column *column =
+        add(walk, id, prefix, is_each_time ? PHU_WALK_STEADY : PHU_WALK_SCALAR);
+
+    if (column && walk->limits.is_exact)
+        set_place(&column->place, &(struct phu_index){.length = 1, .part = {0}});
 }
 
 void phu_walk_add_peek(struct phu_walk *walk, unsigned id, const struct phu_oid *prefix,
@@ -189,41 +195,6 @@ static unsigned fitting_repetitions(const struct phu_walk *walk)
 bool phu_walk_is_done(const struct phu_walk *walk)
 {
     return !is_table_open(walk) && !is_scalar_open(walk);
-}
-
-bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request)
-{
-    walk->asked_count = 0;
-    request->is_bulk = walk->limits.is_bulk;
-    request->name_count = 0;
-    if (phu_walk_is_done(walk))
-        return false;
-    ask_scalars(walk, request);
-    if (walk->asked_count == walk->width && is_table_open(walk)) {
-        end_steady(walk);
-        walk->asked_count = 0;
-        request->name_count = 0;
-        ask_scalars(walk, request);
-    }
-    walk->asked_scalars = walk->asked_count;
-    ask_rows(walk, request);
-    request->scalars = walk->asked_scalars;
-    walk->asked_repetitions = request->repetitions = fitting_repetitions(walk);
-    return true;
-}
-
-const struct phu_index *phu_walk_reached(const struct phu_walk *walk)
-{
-    const struct phu_index *least = NULL;
-
-    for (unsigned i = 0; i < walk->column_count; i++) {
-        const struct phu_walk_column *column = &walk->columns[i];
-
-        if (column->kind == PHU_WALK_ROWS && !column->is_done &&
-            (!least || phu_index_compare(&column->place, least) < 0))
-            least = &column->place;
-    }
-    return least;
 }
 
 /* -- Answers --------------------------------------------------------------------------------- */
@@ -323,6 +294,132 @@ static void take_cell(struct phu_walk *walk, struct phu_walk_column *column,
     walk->cell(walk->arg, column->id, &column->place, varbind);
 }
 
+/* -- Exact walks ------------------------------------------------------------------------------ */
+
+static struct phu_walk_column *guide_of(struct phu_walk *walk)
+{
+    return walk->columns[0].kind == PHU_WALK_ROWS ? &walk->columns[0] : NULL;
+}
+
+/* Names what of the row, or of the scalars, is still to be got, as far as there is room. */
+static void ask_exact(struct phu_walk *walk, struct phu_walk_request *request)
+{
+    const struct phu_walk_column *guide = guide_of(walk);
+
+    for (unsigned i = walk->turn; i < walk->column_count && walk->asked_count < walk->width; i++) {
+        struct phu_walk_column *column = &walk->columns[i];
+
+        if (column->is_done || column == guide)
+            continue;
+        if (guide)
+            set_place(&column->place, &guide->place);
+        ask(walk, request, i);
+    }
+}
+
+static void end_all(struct phu_walk *walk)
+{
+    for (unsigned i = 0; i < walk->column_count; i++)
+        walk->columns[i].is_done = true;
+}
+
+static bool next_exact(struct phu_walk *walk, struct phu_walk_request *request)
+{
+    const struct phu_walk_column *guide = walk->column_count ? guide_of(walk) : NULL;
+
+    walk->asked_scalars = request->scalars = 0;
+    walk->asked_repetitions = request->repetitions = 1;
+    request->is_exact = true;
+    if (walk->column_count && (walk->has_row || !guide))
+        ask_exact(walk, request);
+    if (walk->asked_count)
+        return true;
+    walk->has_row = false;
+    if (!guide || guide->is_done) {
+        end_all(walk);
+        return false;
+    }
+    request->is_exact = false;
+    ask(walk, request, 0);
+    return true;
+}
+
+static bool is_named(const struct phu_varbind *varbind, const struct phu_walk_column *column)
+{
+    size_t length = column->prefix->length;
+
+    if (varbind->oid_length != length + column->place.length || !is_within(varbind, column->prefix))
+        return false;
+    for (size_t i = 0; i < column->place.length; i++) {
+        if (varbind->oid[length + i] != column->place.part[i])
+            return false;
+    }
+    return varbind->kind != PHU_VARBIND_MISSING && varbind->kind != PHU_VARBIND_END;
+}
+
+static void take_exact(struct phu_walk *walk, const struct phu_varbind *varbinds, size_t count)
+{
+    static const struct phu_index none;
+    struct phu_walk_column *guide = guide_of(walk);
+
+    if (guide && walk->asked[0] == 0) {
+        take_cell(walk, guide, &varbinds[0]);
+        walk->has_row = !guide->is_done;
+        walk->turn = 0;
+        return;
+    }
+    for (unsigned i = 0; i < walk->asked_count; i++) {
+        struct phu_walk_column *column = &walk->columns[walk->asked[i]];
+
+        walk->turn = walk->asked[i] + 1U;
+        column->is_done = !guide;
+        if (i >= count || !is_named(&varbinds[i], column))
+            continue;
+        column->cells++;
+        walk->cell(walk->arg, column->id, guide ? &column->place : &none, &varbinds[i]);
+    }
+}
+
+/* -- Asking and answers ----------------------------------------------------------------------- */
+
+bool phu_walk_next(struct phu_walk *walk, struct phu_walk_request *request)
+{
+    walk->asked_count = 0;
+    request->is_bulk = walk->limits.is_bulk;
+    request->is_exact = false;
+    request->name_count = 0;
+    if (walk->limits.is_exact)
+        return next_exact(walk, request);
+    if (phu_walk_is_done(walk))
+        return false;
+    ask_scalars(walk, request);
+    if (walk->asked_count == walk->width && is_table_open(walk)) {
+        end_steady(walk);
+        walk->asked_count = 0;
+        request->name_count = 0;
+        ask_scalars(walk, request);
+    }
+    walk->asked_scalars = walk->asked_count;
+    ask_rows(walk, request);
+    request->scalars = walk->asked_scalars;
+    walk->asked_repetitions = request->repetitions = fitting_repetitions(walk);
+    return true;
+}
+
+const struct phu_index *phu_walk_reached(const struct phu_walk *walk)
+{
+    const struct phu_index *least = NULL;
+
+    for (unsigned i = 0; i < walk->column_count; i++) {
+        const struct phu_walk_column *column = &walk->columns[i];
+
+        if (column->kind == PHU_WALK_ROWS && !column->is_done &&
+            (!least || phu_index_compare(&column->place, least) < 0))
+            least = &column->place;
+    }
+    return least;
+}
+
 static void end_asked(struct phu_walk *walk)
 {
     for (unsigned i = 0; i < walk->asked_count; i++)
@@ -366,6 +463,10 @@ void phu_walk_answer(struct phu_walk *walk, const struct phu_varbind *varbinds, 
     if (count == 0 || (repeaters > 0 && count <= walk->asked_scalars)) {
         walk->faults.stalls++;
         phu_walk_error(walk, PHU_WALK_REFUSED, 0);
+        return;
+    }
+    if (walk->limits.is_exact) {
+        take_exact(walk, varbinds, count);
         return;
     }
     for (size_t i = 0; i < count && i < walk->asked_scalars; i++)

@@ -11,6 +11,10 @@
  *     while (phu_walk_next(&walk, &request))
  *         ... send request, then phu_walk_answer() or phu_walk_error() ...
  *
+ * Asked for what comes next, a device answers with whatever stands behind a column, too. Where that
+ * must not even be sent, a walk is exact: its first column is followed alone and one by one, and
+ * the others, and scalars, are asked for by their whole names (GET).
+ *
  * Nothing that a device answers makes it run for ever: a column only moves forward, ends at the
  * first object that is not its own, and at the row limit; a round without progress ends the walk.
  */
@@ -78,6 +82,8 @@ struct phu_walk_limits {
     unsigned repetitions_max; /* at most */
     unsigned rows_max;        /* a column ends after so many */
     unsigned room;            /* objects that the device can put into an answer; 0: not known */
+    bool is_exact;            /* nothing is asked for but what was added, and what follows the first
+                                 column; no peeks */
 };
 
 struct phu_walk_faults {
@@ -116,6 +122,7 @@ struct phu_walk {
     uint8_t asked[PHU_WALK_COLUMNS_MAX]; /* columns of the last request, in its order */
     unsigned asked_count, asked_scalars, asked_repetitions;
     unsigned turn; /* column to begin with when not all find room in a request */
+    bool has_row;  /* exact: the first column has found a row, of which others are yet to be got */
     unsigned cuts; /* times that a device could not answer all that was asked */
     unsigned room; /* what it could hold then, at least; 0: it was never cut */
     struct phu_walk_faults faults;
@@ -128,6 +135,7 @@ struct phu_walk_name {
 
 struct phu_walk_request {
     bool is_bulk;
+    bool is_exact; /* the objects named, not the next ones */
     unsigned scalars, repetitions;
     struct phu_walk_name names[PHU_WALK_COLUMNS_MAX];
     unsigned name_count;

@@ -160,7 +160,7 @@ static void ask(const struct device *device, struct phu_walk *walk,
 static void poll(struct polling *polling, const struct device *device, bool is_bulk,
                  const char *patterns, unsigned rows_max)
 {
-    struct phu_walk_limits limits = {is_bulk, 1, 10, 10, rows_max, 0};
+    struct phu_walk_limits limits = {is_bulk, 1, 10, 10, rows_max, 0, false};
     struct phu_walk_request request;
     struct phu_walk walk;
 
@@ -321,7 +321,7 @@ static void counters_of_the_wrong_width_are_taken_as_sent(void **state)
 
 static void uptime_going_back_during_a_poll_is_seen(void **state)
 {
-    struct phu_walk_limits limits = {true, 1, 1, 1, 10, 0};
+    struct phu_walk_limits limits = {true, 1, 1, 1, 10, 0, false};
     struct phu_walk_request request;
     struct phu_ifmib ifmib = {0};
     struct phu_ifmib_habits habits = {0};

@@ -107,7 +107,7 @@ static void honest(const struct phu_walk_request *request, uint32_t rows)
 
 static void start(struct phu_walk *walk, struct seen *seen, unsigned repetitions, unsigned rows_max)
 {
-    struct phu_walk_limits limits = {true, 1, repetitions, repetitions, rows_max, 0};
+    struct phu_walk_limits limits = {true, 1, repetitions, repetitions, rows_max, 0, false};
 
     *seen = (struct seen){0};
     phu_walk_init(walk, &limits, cell, seen);
@@ -465,7 +465,7 @@ static void columns_can_be_added_on_the_way(void **state)
 {
     struct phu_walk walk;
     struct seen seen = {0};
-    struct phu_walk_limits limits = {true, 1, 5, 5, 100, 0};
+    struct phu_walk_limits limits = {true, 1, 5, 5, 100, 0, false};
 
     (void)state;
     phu_walk_init(&walk, &limits, cell, &seen);
@@ -540,7 +540,7 @@ static void odd_cell(void *arg, unsigned column, const struct phu_index *index,
 static void walk_odd(struct phu_walk *walk, struct rows *rows, bool is_bulk, unsigned repetitions,
                      unsigned width)
 {
-    struct phu_walk_limits limits = {is_bulk, 0, repetitions, repetitions, 1000, 0};
+    struct phu_walk_limits limits = {is_bulk, 0, repetitions, repetitions, 1000, 0, false};
     struct phu_walk_request request;
     unsigned rounds = 0;
 
@@ -586,7 +586,7 @@ static void a_walk_goes_on_at_any_place(void **state)
 /* With room for one object at a time no column runs ahead by more than a row. */
 static void narrow_columns_keep_step(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0};
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0, false};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct rows rows = {0};
@@ -608,7 +608,7 @@ static void narrow_columns_keep_step(void **state)
 
 static void the_place_reached_is_that_of_the_slowest_column(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 2, 2, 1000, 0};
+    struct phu_walk_limits limits = {true, 0, 2, 2, 1000, 0, false};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct rows rows = {0};
@@ -633,7 +633,7 @@ static void the_place_reached_is_that_of_the_slowest_column(void **state)
 
 static void a_peek_reads_the_same_place_in_every_answer(void **state)
 {
-    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0};
+    struct phu_walk_limits limits = {true, 0, 1, 1, 1000, 0, false};
     struct phu_walk_request request;
     struct phu_walk walk;
     struct seen seen = {0};
@@ -651,6 +651,130 @@ static void a_peek_reads_the_same_place_in_every_answer(void **state)
         rounds++;
     }
     assert_int_equal(seen.count[C], rounds);
+}
+
+/* -- Exact walks ------------------------------------------------------------------------------ */
+
+/* Columns A, B and C with rows 2, 4 … of `rows`, and behind C one that must not be told. B lacks
+ * row
+ * 4. Answers at most `most` objects. */
+static bool has_told_more;
+
+static void reply_exact(const struct phu_walk_request *request, uint32_t rows, unsigned most)
+{
+    static const struct phu_oid behind = {4, {1, 3, 10, 4}};
+
+    answer_count = 0;
+    for (unsigned i = 0; i < request->name_count && i < most; i++) {
+        const struct phu_walk_name *name = &request->names[i];
+        int64_t row = row_of(name);
+
+        if (request->is_exact) {
+            bool is_there = name->prefix == &prefixes[TIME] ||
+                            (row <= rows && (name->prefix != &prefixes[B] || row != 4));
+
+            reply(name->prefix, row, is_there ? PHU_VARBIND_GAUGE : PHU_VARBIND_MISSING);
+            continue;
+        }
+        row = row < 2 ? 2 : row + 2;
+        if (row <= rows) {
+            reply(name->prefix, row, PHU_VARBIND_GAUGE);
+            continue;
+        }
+        has_told_more |= name->prefix != &prefixes[A];
+        reply(name->prefix == &prefixes[A] ? &prefixes[B] : &behind, 2, PHU_VARBIND_GAUGE);
+    }
+    assert_true(request->is_exact || request->repetitions == 1);
+    assert_false(request->is_bulk);
+}
+
+static void run_exact(struct phu_walk *walk, uint32_t rows, unsigned most)
+{
+    struct phu_walk_request request;
+    unsigned rounds = 0;
+
+    while (phu_walk_next(walk, &request)) {
+        assert_true(++rounds < 1000);
+        if (request.name_count > most) {
+            phu_walk_error(walk, PHU_WALK_TOO_BIG, 0);
+            continue;
+        }
+        reply_exact(&request, rows, most);
+        phu_walk_answer(walk, answer, answer_count);
+    }
+}
+
+static void an_exact_walk_names_what_it_wants(void **state)
+{
+    const unsigned mosts[] = {28, 2, 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof mosts / sizeof *mosts; i++) {
+        struct phu_walk_limits limits = {true, 1, 20, 20, 100, 0, true};
+        struct phu_walk walk;
+        struct seen seen = {0};
+
+        phu_walk_init(&walk, &limits, cell, &seen);
+        phu_walk_add(&walk, A, &prefixes[A]);
+        phu_walk_add(&walk, B, &prefixes[B]);
+        phu_walk_add(&walk, C, &prefixes[C]);
+        run_exact(&walk, 8, mosts[i]);
+        assert_int_equal(seen.count[A], 4);
+        assert_int_equal(seen.count[B], 3);
+        assert_int_equal(seen.count[C], 4);
+        assert_int_equal(seen.last[C], 8);
+        assert_int_equal(seen.out_of_order, 0);
+        assert_false(has_told_more);
+        assert_true(phu_walk_is_done(&walk));
+    }
+}
+
+static void exact_scalars_are_got(void **state)
+{
+    struct phu_walk_limits limits = {true, 0, 20, 20, 100, 0, true};
+    struct phu_walk walk;
+    struct phu_walk_request request;
+    struct seen seen = {0};
+
+    (void)state;
+    phu_walk_init(&walk, &limits, cell, &seen);
+    phu_walk_add_scalar(&walk, TIME, &prefixes[TIME], false);
+    assert_true(phu_walk_next(&walk, &request));
+    assert_true(request.is_exact);
+    assert_int_equal(request.names[0].place->length, 1);
+    reply_exact(&request, 0, 28);
+    phu_walk_answer(&walk, answer, answer_count);
+    assert_int_equal(seen.count[TIME], 1);
+    assert_false(phu_walk_next(&walk, &request));
+}
+
+/* Whatever a device answers to a GET, nothing but what was named is taken. */
+static void an_exact_walk_takes_nothing_else(void **state)
+{
+    struct phu_walk_limits limits = {true, 1, 20, 20, 100, 0, true};
+    struct phu_walk walk;
+    struct phu_walk_request request;
+    struct seen seen = {0};
+
+    (void)state;
+    phu_walk_init(&walk, &limits, cell, &seen);
+    phu_walk_add(&walk, A, &prefixes[A]);
+    phu_walk_add(&walk, B, &prefixes[B]);
+    phu_walk_add(&walk, C, &prefixes[C]);
+    assert_true(phu_walk_next(&walk, &request));
+    reply_exact(&request, 2, 28);
+    phu_walk_answer(&walk, answer, answer_count);
+    assert_true(phu_walk_next(&walk, &request));
+    assert_int_equal(request.name_count, 2);
+    answer_count = 0;
+    reply(&prefixes[B], 3, PHU_VARBIND_GAUGE);
+    reply(&prefixes[B], 2, PHU_VARBIND_GAUGE);
+    reply(&prefixes[C], 2, PHU_VARBIND_GAUGE);
+    phu_walk_answer(&walk, answer, answer_count);
+    assert_int_equal(seen.count[B], 0);
+    assert_int_equal(seen.count[C], 0);
+    run_exact(&walk, 2, 28);
+    assert_int_equal(seen.count[A], 1);
 }
 
 int main(void)
@@ -680,6 +804,9 @@ int main(void)
         cmocka_unit_test(narrow_columns_keep_step),
         cmocka_unit_test(the_place_reached_is_that_of_the_slowest_column),
         cmocka_unit_test(a_peek_reads_the_same_place_in_every_answer),
+        cmocka_unit_test(an_exact_walk_names_what_it_wants),
+        cmocka_unit_test(exact_scalars_are_got),
+        cmocka_unit_test(an_exact_walk_takes_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
