@@ -49,6 +49,7 @@ void phu_walk_init(struct phu_walk *walk, const struct phu_walk_limits *limits,
     walk->arg = arg;
     walk->column_count = walk->asked_count = walk->asked_scalars = 0;
     walk->turn = walk->cuts = walk->room = 0;
+    walk->guide = 0;
     walk->has_row = false;
     walk->faults = (struct phu_walk_faults){0};
     walk->repetitions = limits->repetitions;
@@ -296,9 +297,20 @@ static void take_cell(struct phu_walk *walk, struct phu_walk_column *column,
 
 /* -- Exact walks ------------------------------------------------------------------------------ */
 
+/* The column that finds the rows: the first, or where the device lacks that, the next. NULL when
+ * there are scalars alone. */
 static struct phu_walk_column *guide_of(struct phu_walk *walk)
 {
-    return walk->columns[0].kind == PHU_WALK_ROWS ? &walk->columns[0] : NULL;
+    struct phu_walk_column *guide = &walk->columns[walk->guide];
+
+    return walk->guide < walk->column_count && guide->kind == PHU_WALK_ROWS ? guide : NULL;
+}
+
+static void find_guide(struct phu_walk *walk)
+{
+    while (guide_of(walk) && guide_of(walk)->is_done && !guide_of(walk)->cells &&
+           walk->guide + 1 < walk->column_count)
+        walk->guide++;
 }
 
 /* Names what of the row, or of the scalars, is still to be got, as far as there is room. */
@@ -325,12 +337,14 @@ static void end_all(struct phu_walk *walk)
 
 static bool next_exact(struct phu_walk *walk, struct phu_walk_request *request)
 {
-    const struct phu_walk_column *guide = walk->column_count ? guide_of(walk) : NULL;
+    const struct phu_walk_column *guide;
 
+    find_guide(walk);
+    guide = guide_of(walk);
     walk->asked_scalars = request->scalars = 0;
     walk->asked_repetitions = request->repetitions = 1;
     request->is_exact = true;
-    if (walk->column_count && (walk->has_row || !guide))
+    if (walk->has_row || !guide)
         ask_exact(walk, request);
     if (walk->asked_count)
         return true;
@@ -340,7 +354,7 @@ static bool next_exact(struct phu_walk *walk, struct phu_walk_request *request)
         return false;
     }
     request->is_exact = false;
-    ask(walk, request, 0);
+    ask(walk, request, walk->guide);
     return true;
 }
 
@@ -362,7 +376,7 @@ static void take_exact(struct phu_walk *walk, const struct phu_varbind *varbinds
     static const struct phu_index none;
     struct phu_walk_column *guide = guide_of(walk);
 
-    if (guide && walk->asked[0] == 0) {
+    if (guide && walk->asked[0] == walk->guide) {
         take_cell(walk, guide, &varbinds[0]);
         walk->has_row = !guide->is_done;
         walk->turn = 0;

@@ -121,10 +121,11 @@ struct phu_walk {
     unsigned width;                      /* at most so many objects in a request */
     uint8_t asked[PHU_WALK_COLUMNS_MAX]; /* columns of the last request, in its order */
     unsigned asked_count, asked_scalars, asked_repetitions;
-    unsigned turn; /* column to begin with when not all find room in a request */
-    bool has_row;  /* exact: the first column has found a row, of which others are yet to be got */
-    unsigned cuts; /* times that a device could not answer all that was asked */
-    unsigned room; /* what it could hold then, at least; 0: it was never cut */
+    unsigned turn;  /* column to begin with when not all find room in a request */
+    unsigned guide; /* exact: the column that finds the rows */
+    bool has_row;   /* exact: it has found one, of which other columns are yet to be got */
+    unsigned cuts;  /* times that a device could not answer all that was asked */
+    unsigned room;  /* what it could hold then, at least; 0: it was never cut */
     struct phu_walk_faults faults;
 };
 

@@ -729,6 +729,31 @@ static void an_exact_walk_names_what_it_wants(void **state)
     }
 }
 
+/* A model that lacks the first column has rows all the same. */
+static void an_exact_walk_finds_rows_by_another_column(void **state)
+{
+    static const struct phu_oid absent = {4, {1, 3, 10, 0}};
+    struct phu_walk_limits limits = {true, 1, 20, 20, 100, 0, true};
+    struct phu_walk walk;
+    struct phu_walk_request request;
+    struct seen seen = {0};
+
+    (void)state;
+    phu_walk_init(&walk, &limits, cell, &seen);
+    phu_walk_add(&walk, TIME, &absent);
+    phu_walk_add(&walk, A, &prefixes[A]);
+    phu_walk_add(&walk, C, &prefixes[C]);
+    assert_true(phu_walk_next(&walk, &request));
+    answer_count = 0;
+    reply(&prefixes[A], 2, PHU_VARBIND_GAUGE);
+    phu_walk_answer(&walk, answer, answer_count);
+    run_exact(&walk, 6, 28);
+    assert_int_equal(seen.count[TIME], 0);
+    assert_int_equal(seen.count[A], 3);
+    assert_int_equal(seen.count[C], 3);
+    assert_false(has_told_more);
+}
+
 static void exact_scalars_are_got(void **state)
 {
     struct phu_walk_limits limits = {true, 0, 20, 20, 100, 0, true};
@@ -805,6 +830,7 @@ int main(void)
         cmocka_unit_test(the_place_reached_is_that_of_the_slowest_column),
         cmocka_unit_test(a_peek_reads_the_same_place_in_every_answer),
         cmocka_unit_test(an_exact_walk_names_what_it_wants),
+        cmocka_unit_test(an_exact_walk_finds_rows_by_another_column),
         cmocka_unit_test(exact_scalars_are_got),
         cmocka_unit_test(an_exact_walk_takes_nothing_else),
     };
