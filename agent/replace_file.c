@@ -1,8 +1,9 @@
 #include "replace_file.h"
 
+#include "phusong/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -95,22 +96,6 @@ static int take_after(int fd, const struct stat *before)
     return fchmod(fd, before->st_mode & 07777) < 0 ? -errno : 0;
 }
 
-/* The name is safe once its folder is. */
-static int sync_folder(const char *path)
-{
-    char copy[PATH_MAX];
-    int fd, error = 0;
-
-    snprintf(copy, sizeof copy, "%s", path);
-    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fsync(fd) < 0 && errno != EINVAL) /* a file system that has no such thing */
-        error = -errno;
-    close(fd);
-    return error;
-}
-
 static int make_beside(const char *path, char *name, size_t size, mode_t mode)
 {
     int fd = -1;
@@ -151,5 +136,5 @@ int phu_file_replace(const char *path, const struct stat *before, const char *te
         unlink(name);
         return error;
     }
-    return sync_folder(real);
+    return phu_file_sync_folder(real);
 }

@@ -3,11 +3,11 @@
  */
 #include "append.h"
 
+#include "phusong/file.h"
 #include "phusong/sched.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -111,21 +111,6 @@ static int make_folders(const char *path, mode_t mode)
     return 0;
 }
 
-static int sync_folder(const char *path)
-{
-    char copy[PATH_MAX];
-    int fd, error = 0;
-
-    snprintf(copy, sizeof copy, "%s", path);
-    fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (fsync(fd) < 0 && errno != EINVAL)
-        error = -errno;
-    close(fd);
-    return error;
-}
-
 static int open_file(struct phu_append *append)
 {
     mode_t folder_mode = append->mode | ((append->mode & 0444) >> 2);
@@ -139,7 +124,7 @@ static int open_file(struct phu_append *append)
         return -errno;
     append->size = fstat(append->fd, &status) == 0 ? status.st_size : 0;
     append->opened = phu_mono_now();
-    return sync_folder(append->path);
+    return phu_file_sync_folder(append->path);
 }
 
 static void close_file(struct phu_append *append)
