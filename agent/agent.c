@@ -246,6 +246,9 @@ static int open_outlets(struct agent *agent)
     return -ECANCELED;
 }
 
+/* Checks begin when all have been attached: else the first ones would be late, and come at once. */
+#define ATTACH_NS (10 * PHU_NS_PER_US)
+
 static struct phu_mono boot_moment(const struct agent *agent)
 {
     int64_t jitter = agent->current->config->agent.boot_jitter_ns;
@@ -423,7 +426,8 @@ static int run(struct agent *agent)
     error = open_outlets(agent);
     if (error)
         return error;
-    phu_checks_hold_until(agent->checks, boot_moment(agent));
+    phu_checks_hold_until(
+        agent->checks, phu_mono_add(boot_moment(agent), agent->inventory->check_count * ATTACH_NS));
     phu_roster_fill(&agent->roster, agent->current, agent->inventory);
     agent->reload = (struct phu_reload){.sched = agent->sched,
                                         .stats = agent->stats,

@@ -23,7 +23,7 @@ enum { CPU_PEEK = PHU_PROFILE_COLUMNS_MAX };
 
 static unsigned repetitions_max(const struct phu_snmp_device *device)
 {
-    unsigned most = (unsigned)device->options.max_repetitions;
+    unsigned most = (unsigned)device->options->max_repetitions;
 
     if (device->profile && device->profile->care.max_repetitions &&
         device->profile->care.max_repetitions < most)

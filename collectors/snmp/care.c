@@ -17,7 +17,7 @@
 
 int64_t phu_care_wait(struct phu_snmp_device *device, int64_t now_ns)
 {
-    double rate = device->options.pdus_per_second;
+    double rate = device->options->pdus_per_second;
 
     if (rate <= 0 && device->profile)
         rate = device->profile->care.pdus_per_second;
@@ -71,8 +71,8 @@ static bool take_percent(const struct phu_varbind *varbind, double *percent)
 
 static double limit_of(const struct phu_snmp_device *device)
 {
-    if (device->options.cpu_limit > 0)
-        return device->options.cpu_limit;
+    if (device->options->cpu_limit > 0)
+        return device->options->cpu_limit;
     if (device->profile->care.cpu_limit > 0)
         return device->profile->care.cpu_limit;
     return CPU_LIMIT;
@@ -119,7 +119,7 @@ static bool has_time(const struct phu_snmp_device *device)
 {
     int64_t left = device->spec.timeout_ns -
                    phu_mono_since(phu_sched_now(device->snmp->env.sched), device->started);
-    int64_t needed = device->options.pdu_timeout_ns;
+    int64_t needed = device->options->pdu_timeout_ns;
 
     /* What is asked must be answered before the poll ends. */
     if (needed > device->spec.timeout_ns / 4)

@@ -20,7 +20,7 @@ static void told(void *arg, const struct phu_session_news *news);
 static int start_session(struct phu_snmp_line *line)
 {
     struct phu_snmp_device *device = line->device;
-    const struct phu_snmp_check_options *options = &device->options;
+    const struct phu_snmp_check_options *options = device->options;
     struct phu_snmp_work *work = device->work;
     struct phu_session_config config = {.address = (const struct sockaddr *)&work->address,
                                         .address_length = work->address.ss_family == AF_INET6
@@ -103,7 +103,7 @@ static bool open_another_line(struct phu_snmp_device *device)
     struct phu_snmp_work *work = device->work;
     struct phu_snmp_line *line;
 
-    if (work->line_count >= (unsigned)device->options.in_flight || !work->answers ||
+    if (work->line_count >= (unsigned)device->options->in_flight || !work->answers ||
         !device->profile || !phu_agenda_has_next(device))
         return false;
     line = phu_snmp_line_add(device);

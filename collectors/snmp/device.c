@@ -28,7 +28,7 @@
 
 static void set_port(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = &device->options;
+    const struct phu_snmp_check_options *options = device->options;
     struct sockaddr_storage *address = &device->work->address;
 
     if (address->ss_family == AF_INET6)
@@ -139,7 +139,7 @@ struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
         return NULL;
     device->snmp = snmp;
     device->spec = *spec;
-    device->options = *(const struct phu_snmp_check_options *)spec->options;
+    device->options = spec->options;
     phu_timer_init(&device->timer, on_deadline);
     return device;
 }

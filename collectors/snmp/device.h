@@ -89,7 +89,7 @@ struct phu_snmp_work {
 struct phu_snmp_device {
     struct phu_snmp *snmp;
     struct phu_check_spec spec;
-    struct phu_snmp_check_options options;
+    const struct phu_snmp_check_options *options; /* of the check, shared by all devices */
     struct phu_snmp_device *next_waiting;
     struct phu_snmp_work *work; /* while polling */
     struct phu_timer timer;     /* deadline */

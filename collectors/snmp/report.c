@@ -266,7 +266,7 @@ static void learn_room(struct phu_snmp_device *device, enum phu_result result)
     if (result != PHU_RESULT_OK || !device->room)
         return;
     device->room += device->room / 4 + 1;
-    if (device->room >= device->options.max_repetitions * PHU_WALK_COLUMNS_MAX)
+    if (device->room >= device->options->max_repetitions * PHU_WALK_COLUMNS_MAX)
         device->room = 0;
 }
 

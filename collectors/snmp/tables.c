@@ -75,7 +75,7 @@ static bool needs_names(const struct phu_profile_table *table)
 static void init_states(struct phu_tables *tables, const struct phu_snmp_device *device)
 {
     struct phu_sched *sched = device->snmp->env.sched;
-    struct phu_lanes lanes = {device->options.slow_ns, device->options.static_ns};
+    struct phu_lanes lanes = {device->options->slow_ns, device->options->static_ns};
 
     for (unsigned i = 0; i < tables->count; i++) {
         const struct phu_profile_table *table = phu_tables_at(tables, i);
