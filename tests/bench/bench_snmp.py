@@ -124,11 +124,10 @@ class Agent:
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
     def points(self, measurement):
-        for path in sorted((self.folder / "out").rglob("*")):
-            if path.is_file():
-                for line in path.read_text(errors="replace").splitlines():
-                    if line.startswith(measurement + ","):
-                        yield line
+        for path in sorted(self.folder.glob("out*")):
+            for line in path.read_text(errors="replace").splitlines():
+                if line.startswith(measurement + ","):
+                    yield line
 
 
 PUBLIC = "version: 2c, community: {folder}/public"
