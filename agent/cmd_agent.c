@@ -18,8 +18,8 @@ static void print_usage(FILE *out)
         "                     and keep nothing, and end\n"
         "      --help         this text\n"
         "\n"
-        "signals: HUP reads the configuration and the inventory again; USR1 ends the windows now\n"
-        "and sends them.\n",
+        "signals: HUP reads configuration, inventory and profiles of devices again; USR1 ends the\n"
+        "windows now and sends them.\n",
         out);
 }
 

@@ -17,9 +17,9 @@ static void print_usage(FILE *out)
 {
     fputs("usage: phusong check-config [-c FILE]\n"
           "\n"
-          "Reads the configuration, what it includes, the inventory and the secret files. Prints\n"
-          "all mistakes to stderr, each as FILE:LINE:COLUMN: MESSAGE, or a summary of what would\n"
-          "be measured.\n"
+          "Reads the configuration, what it includes, the inventory, the secret files and the\n"
+          "profiles of devices. Prints all mistakes to stderr, each as FILE:LINE:COLUMN: MESSAGE,\n"
+          "or a summary of what would be measured.\n"
           "\n"
           "  -c, --config FILE  the configuration (/etc/phusong/phusong.yaml)\n"
           "      --help         this text\n"

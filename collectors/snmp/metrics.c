@@ -59,7 +59,7 @@ const struct phu_metric phu_snmp_metrics[PHU_SNMP_METRICS] = {
     {"device", "temperature_c", "Cel", PHU_METRIC_SPREAD, PHU_METRIC_FLOAT,
      "temperature of the device as a whole"},
     {"device", "care_stops", "1", PHU_METRIC_COUNT, PHU_METRIC_INT,
-     "polls ended early because its own processor was too busy"},
+     "polls in which slow tables waited because its own processor was too busy"},
     {"signal", "polls", "1", PHU_METRIC_COUNT, PHU_METRIC_INT, "polls in which the modem was seen"},
     {"signal", "rsrp_dbm", "dBm", PHU_METRIC_SPREAD, PHU_METRIC_FLOAT,
      "LTE reference signal received power"},

@@ -41,7 +41,8 @@ static const struct phu_option options[] = {
      .fallback = "256",
      .min = "1",
      .max = "10000",
-     .meaning = "devices polled at the same time"},
+     .meaning = "questions to all devices at the same time; each device that is polled takes a "
+                "place for one"},
     {.name = "max_interfaces",
      .type = PHU_OPTION_INT,
      .offset = offsetof(struct phu_snmp_options, max_interfaces),

@@ -393,6 +393,17 @@ def test_a_new_engine_and_a_clock_that_jumps_cost_no_timeout(plan, snmp_lab):
     assert run.verdict("engine")["values"]["pdus"] == run.verdict("same")["values"]["pdus"]
 
 
+def test_a_context_that_the_device_denies(plan, snmp_lab):
+    """Some devices say so; snmpd is silent."""
+    lab = snmp_lab("--user", "s256:SHA:authpass1:AES:privpass1")
+    for name, context in (("right", "mikrotik_wifi"), ("wrong", "elsewhere")):
+        plan.credential(name, user="s256", auth="sha1", privacy="aes128", context=context)
+        plan.device(name, lab.port, name, address=lab.address)
+    run = plan.run(polls=2, interval=1000, timeout=30)
+    assert run.results("wrong") == ["auth", "auth"] and run.results("right") == ["ok", "ok"], run.log
+    assert "does not know this context; correct `context`" in run.log, run.log
+
+
 def test_our_own_overflow_is_not_the_device(plan, snmp_lab):
     """A crowd of answers leaves no room for others: nobody is called silent for that."""
     lab = snmp_lab("--synthetic", "interfaces=10,rate=1000", listen="127.65.0.0/24")
