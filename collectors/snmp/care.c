@@ -37,7 +37,8 @@ void phu_care_begin(struct phu_snmp_work *work)
     work->cpu_place.length = work->cpu_seen.length = 0;
 }
 
-static bool take_percent(const struct phu_varbind *varbind, double *percent)
+static bool take_percent(const struct phu_profile_care *care, const struct phu_varbind *varbind,
+                         double *percent)
 {
     char text[16] = "", *end;
 
@@ -66,6 +67,7 @@ static bool take_percent(const struct phu_varbind *varbind, double *percent)
     case PHU_VARBIND_OTHER:
         return false;
     }
+    *percent = *percent * care->cpu_scale + care->cpu_offset;
     return *percent >= 0 && *percent <= 100;
 }
 
@@ -103,7 +105,7 @@ void phu_care_cell(void *arg, unsigned column, const struct phu_index *index,
     double percent = 0;
 
     (void)column;
-    if (take_percent(varbind, &percent)) {
+    if (take_percent(&device->profile->care, varbind, &percent)) {
         if (work->has_read_cpu) {
             judge(device, percent);
         } else if (percent > work->cpu_pct) {

@@ -142,10 +142,11 @@ struct phu_profile_table {
 };
 
 struct phu_profile_care {
-    double pdus_per_second;   /* 0: the check's own */
-    unsigned max_repetitions; /* 0: the check's own */
-    struct phu_oid cpu;       /* column or scalar, percent; length 0: none */
-    double cpu_limit;         /* the poll stops above it; 0: the check's own */
+    double pdus_per_second;       /* 0: the check's own */
+    unsigned max_repetitions;     /* 0: the check's own */
+    struct phu_oid cpu;           /* column or scalar; length 0: none */
+    double cpu_scale, cpu_offset; /* percent = raw * scale + offset */
+    double cpu_limit;             /* slow tables stop above it; 0: the check's own */
 };
 
 struct phu_profile {

@@ -247,6 +247,8 @@ static void compile_care(struct phu_compile *compile, const struct phu_profile_c
 {
     care->pdus_per_second = conf->pdus_per_second;
     care->max_repetitions = (unsigned)conf->max_repetitions;
+    care->cpu_scale = conf->cpu.scale;
+    care->cpu_offset = conf->cpu.offset;
     care->cpu_limit = conf->cpu.limit;
     if (conf->cpu.oid[0])
         phu_compile_oid(compile, "care.cpu.oid", conf->cpu.oid, &care->cpu);

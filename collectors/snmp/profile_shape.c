@@ -25,7 +25,11 @@ static const struct phu_option_table match_table =
 
 static const struct phu_option cpu_options[] = {
     {TEXT(phu_profile_cpu_conf, oid, "oid"), .fallback = "",
-     .meaning = "column, or scalar without its final .0, with the load of a processor in per cent"},
+     .meaning = "column, or scalar without its final .0, with the load of a processor"},
+    {OPTION(phu_profile_cpu_conf, scale, "scale"), .type = PHU_OPTION_NUMBER, .fallback = "1",
+     .meaning = "per cent = raw * scale + offset; a share that is idle has -1 and 100"},
+    {OPTION(phu_profile_cpu_conf, offset, "offset"), .type = PHU_OPTION_NUMBER, .fallback = "0",
+     .meaning = "per cent = raw * scale + offset"},
     {OPTION(phu_profile_cpu_conf, limit, "limit"), .type = PHU_OPTION_NUMBER, .fallback = "0",
      .min = "0", .max = "100",
      .meaning = "per cent, above which slow tables wait, where the check says none; 0: 80"},

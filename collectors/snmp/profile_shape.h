@@ -11,7 +11,7 @@ struct phu_profile_match_conf {
 
 struct phu_profile_cpu_conf {
     char *oid;
-    double limit;
+    double scale, offset, limit;
 };
 
 struct phu_profile_care_conf {

@@ -19,7 +19,7 @@ summary: an OLT that exists in tests only
 match: [{sys_object_id: 1.3.6.1.4.1.99999.1}]
 care:
   max_repetitions: 10
-  cpu: {oid: 1.3.6.1.4.1.99999.9.1, limit: 70}
+  cpu: {oid: 1.3.6.1.4.1.99999.9.1, scale: 0.01, offset: 0.5, limit: 70}
 tables:
   - name: states
     tag: onu
@@ -82,7 +82,7 @@ def recording(ports=4, onus=20, cpu=20):
                       f"{ROOT}.2.2.{index}.{onu}|65|{number * 1000}",
                       f"{ROOT}.3.1.{index}.{onu}|4|bn-{number:03} nha {number}",
                       f"{ROOT}.4.1.{index}.{onu}|2|{2147483647 if number % 5 == 0 else -1900 - number}"]
-    lines += [f"{ROOT}.9.1.1|2|5", f"{ROOT}.9.1.2|2|{cpu}", f"{ROOT}.9.1.3|2|11",
+    lines += [f"{ROOT}.9.1.1|2|500", f"{ROOT}.9.1.2|2|{cpu * 100 - 50}", f"{ROOT}.9.1.3|2|1100",
               f"{ROOT}.9.2.0|2|41"]
     return "\n".join(sorted(lines, key=lambda line: [int(part) for part in
                                                       line.split("|")[0].split(".")])) + "\n"
@@ -285,7 +285,7 @@ def test_a_busy_processor_stops_slow_tables_only(olt):
 
 def test_a_processor_that_becomes_busy_stops_in_the_middle(olt):
     device = olt(ports=8, onus=60)
-    device.lab.tell("rate", "olt", f"{ROOT}.9.1.2=30")  # 20 %, and 30 more each second
+    device.lab.tell("rate", "olt", f"{ROOT}.9.1.2=3000")  # 20 %, and 30 more each second
     run = device.run(polls=1, timeout=20000, slow=1, trace=1, pdus_per_second=25)
     assert run.verdicts[0]["values"].get("care_stops") == 1
     assert run.of("pon", "gpon 0/1/1", "onus_total") == [60]
