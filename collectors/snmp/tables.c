@@ -18,7 +18,8 @@
 #define STALE_NS (600 * PHU_NS_PER_S)
 /* After so many turns that got no further the pass is given up. */
 #define FAILURES_MAX 2
-#define WAIT_MAX 5 /* at most 2^5 polls between tries of a table that fails */
+#define WAIT_MAX 5  /* at most 2^5 polls between tries of a table that fails */
+#define EMPTY_MAX 4 /* and 2^4 between tries of one that has no rows */
 
 /* -- The table of interface aliases ------------------------------------------------------------ */
 
@@ -144,7 +145,7 @@ void phu_tables_reset(struct phu_tables *tables, int64_t now_ns)
         struct phu_table_state *state = &tables->states[i];
 
         end_pass(state);
-        state->failures = 0;
+        state->failures = state->empties = 0;
         if (phu_tables_at(tables, i)->lane == PHU_LANE_STATIC) {
             state->due_ns = now_ns;
             state->started_ns = 0;
@@ -165,6 +166,13 @@ static bool is_waiting(const struct phu_snmp_device *device, const struct phu_ta
     unsigned wait = state->failures < WAIT_MAX ? state->failures : WAIT_MAX;
 
     return state->failures > FAILURES_MAX && device->poll - state->last_poll < 1U << wait;
+}
+
+/* Most devices lack some table of their profile: it is looked for less and less often. */
+static bool is_known_empty(const struct phu_snmp_device *device,
+                           const struct phu_table_state *state)
+{
+    return state->empties && device->poll - state->last_poll < 1U << state->empties;
 }
 
 static bool is_busy(const struct phu_snmp_device *device, unsigned index)
@@ -188,8 +196,11 @@ static bool is_wanted(const struct phu_snmp_device *device, unsigned index)
         return false;
     if (state->needs_names && device->profile->has_interfaces && !device->work->has_read_interfaces)
         return false;
-    return device->spec.trace || state->pass || state->period_ns == PHU_LANE_EACH_POLL ||
-           phu_lane_is_due(state->due_ns, state->started_ns, state->period_ns, now);
+    if (device->spec.trace || state->pass)
+        return true;
+    if (state->period_ns == PHU_LANE_EACH_POLL)
+        return !is_known_empty(device, state);
+    return phu_lane_is_due(state->due_ns, state->started_ns, state->period_ns, now);
 }
 
 /* Smaller comes first. */
@@ -263,6 +274,7 @@ void phu_tables_finish(struct phu_snmp_device *device, unsigned index)
 
     state->rows = state->pass->rows;
     state->failures = 0;
+    state->empties = state->rows ? 0 : (uint8_t)(state->empties + (state->empties < EMPTY_MAX));
     state->is_read = true;
     end_pass(state);
     forget_old(device);

@@ -28,6 +28,7 @@ struct phu_table_state {
     uint32_t rows;      /* that it had last time */
     uint32_t last_poll; /* number of the poll in which it had its turn */
     uint8_t failures;   /* passes in a row that broke off without getting further */
+    uint8_t empties;    /* passes in a row that found no row */
     bool is_read;       /* it has been read whole at least once */
     bool has_texts;     /* descriptions or serials, which bindings look into */
     bool needs_names;   /* its rows are named after interfaces */

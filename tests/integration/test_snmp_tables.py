@@ -311,6 +311,14 @@ def test_slow_tables_are_spread_over_polls(olt):
     assert len(run.of("pon", "gpon 0/1/1", "onus_total")) == 14  # states in every poll
 
 
+def test_a_table_without_rows_is_looked_for_seldom(olt):
+    device = olt(onus=0)
+    run = device.run(polls=24, interval=100, slow=0, static=0)
+    assert {line["result"] for line in run.verdicts} == {"ok"}
+    pdus = [line["values"]["pdus"] for line in run.verdicts]
+    assert [poll for poll, sent in enumerate(pdus) if sent > min(pdus)] == [0, 2, 6, 14]
+
+
 def test_slow_tables_can_be_off(olt):
     device = olt()
     run = device.run(polls=2, slow=0, static=0, trace=1)
