@@ -27,6 +27,7 @@
 struct lag {
     int64_t worst, worst_before, worst_ever; /* ns */
     struct phu_mono span_began;
+    struct phu_mono running_since; /* nothing is late before the loop runs */
 };
 
 struct phu_sched {
@@ -80,7 +81,8 @@ static int64_t tick_now(void)
 
 static void note_lag(struct lag *lag, const struct phu_timer *timer, struct phu_mono now)
 {
-    int64_t late = now.ns - timer->tick * PHU_SCHED_TICK_NS;
+    int64_t due_ns = timer->tick * PHU_SCHED_TICK_NS;
+    int64_t late = now.ns - (due_ns > lag->running_since.ns ? due_ns : lag->running_since.ns);
 
     if (phu_mono_since(now, lag->span_began) > LAG_SPAN_NS) {
         lag->worst_before = lag->worst;
@@ -356,6 +358,7 @@ int phu_loop_new(struct phu_sched **out)
 
 void phu_loop_run(struct phu_sched *sched)
 {
+    sched->lag.running_since = phu_mono_now();
     uv_run(&sched->uv, UV_RUN_DEFAULT);
 }
 

@@ -170,6 +170,10 @@ def silent(responder):
     try:
         with Agent(hosts, responder.port, "10s", PUBLIC) as agent:
             time.sleep(45)
+            missed = sum(value for name, value in agent.stats().items()
+                         if name.startswith('phusong_slots_missed_total{reason="late"}'))
+            if missed:
+                raise SystemExit(f"{missed:.0f} slots came too late to be used")
             late = [int(us) for line in agent.points("device")
                     for us in re.findall(r"duration_max_us=(\d+)i", line)]
         figure("snmp_lateness_beside_300_silent", "ms", max(late) / 1e3, bar="<= 1000")
