@@ -123,14 +123,22 @@ static const uint8_t *unpack_number(const uint8_t *cursor, enum phu_metric_type 
     return cursor;
 }
 
+static bool is_same_double(double a, double b)
+{
+    uint64_t left, right;
+
+    memcpy(&left, &a, sizeof left);
+    memcpy(&right, &b, sizeof right);
+    return left == right;
+}
+
 /* Does sum = count · value hold bit by bit? */
 static bool is_uniform(const struct phu_cell_sum *sum, enum phu_metric_type type)
 {
     if (type == PHU_METRIC_FLOAT) {
         double product = sum->min.f * (double)sum->count;
 
-        return memcmp(&sum->min.f, &sum->max.f, sizeof(double)) == 0 &&
-               memcmp(&sum->sum.f, &product, sizeof(double)) == 0;
+        return is_same_double(sum->min.f, sum->max.f) && is_same_double(sum->sum.f, product);
     }
     return sum->min.i == sum->max.i &&
            (uint64_t)sum->sum.i == (uint64_t)sum->min.i * (uint64_t)sum->count;

@@ -188,7 +188,7 @@ static void order_cells(struct phu_window_plan *plan)
 
 static void *allocate(size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size);
+    void *memory = calloc(count ? count : 1, size ? size : 1);
 
     if (!memory)
         abort();
@@ -480,7 +480,7 @@ static struct reader read_group(const struct phu_window_plan *plan, const struct
 int phu_window_next_group(const struct phu_window_plan *plan, const struct phu_window *window,
                           int after)
 {
-    struct reader reader = read_group(plan, window, (size_t)(after + 1));
+    struct reader reader = read_group(plan, window, (size_t)after + 1);
 
     return reader.cell ? reader.cell->group : -1;
 }

@@ -142,7 +142,7 @@ static const uint8_t *unpack_one(const uint8_t *cursor, struct phu_interface *in
 
 static void *allocate(size_t size)
 {
-    void *memory = malloc(size ? size : 1);
+    void *memory = calloc(1, size ? size : 1);
 
     if (!memory)
         abort();
@@ -234,7 +234,7 @@ static bool are_unchanged(const struct table *table, const struct phu_ifmib *ifm
         if (!row->is_wanted)
             continue;
         if (at == table->active_count || table->items[at].index != row->index ||
-            strcmp(table->items[at].name, row->name) != 0)
+            !table->items[at].name || strcmp(table->items[at].name, row->name) != 0)
             return false;
         at++;
     }
@@ -456,7 +456,7 @@ static unsigned match(struct table *table, struct phu_ifmib *ifmib,
         if (ifmib->rows[i].is_wanted)
             rows[at++] = &ifmib->rows[i];
     }
-    homeless = identify(table, rows, count, terms);
+    homeless = identify(table, rows, at, terms);
     free(rows);
     return homeless;
 }
