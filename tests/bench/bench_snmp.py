@@ -14,11 +14,9 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
-import urllib.request
 
 import support
 from support import figure, note, wanted
@@ -66,7 +64,7 @@ def on_core(core, command):
     return ["taskset", "-c", str(core)] + command if (os.cpu_count() or 1) > 1 else command
 
 
-class Agent:
+class Agent(support.Agent):
     """phusong agent that polls `hosts`, until the with block ends."""
 
     def __init__(self, hosts, port, interval, credential, timeout="5s"):
@@ -103,25 +101,11 @@ class Agent:
         self.__exit__()
         raise SystemExit(f"the agent does not run:\n{text[-2000:]}")
 
-    def __exit__(self, *_):
-        if self.child.poll() is None:
-            self.child.send_signal(signal.SIGTERM)
-        self.child.wait(60)
-        self.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def stats(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=20) as answer:
-            text = answer.read().decode()
-        return {name: float(value)
-                for name, value in re.findall(r"^([a-z_]+(?:\{.*\})?) (\S+)$", text, re.M)}
-
     def cpu(self):
         return support.cpu_seconds(self.child.pid)
 
     def rss_mib(self):
-        status = pathlib.Path(f"/proc/{self.child.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
+        return self.rss_bytes() / 2**20
 
     def points(self, measurement):
         for path in sorted(self.folder.glob("out*")):

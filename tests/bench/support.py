@@ -119,7 +119,7 @@ class Agent:
     def __exit__(self, *_):
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-        self.child.wait(30)
+        self.child.wait(60)
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
