@@ -45,6 +45,12 @@ int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collec
                    const struct phu_check_spec *spec);
 void phu_checks_remove(struct phu_checks *checks, uint32_t check);
 
+/* Asks at once, out of its slots, and until it is clear whether it answers: a parent whose child is
+ * suspected. Costs no loss: what is sent are confirmations, but for a collector that backs off. The
+ * monitor tells SUSPECT and DOWN, or CLEARED. A check that is being confirmed already, or does not
+ * exist, is left alone. */
+void phu_checks_poll_now(struct phu_checks *checks, uint32_t check);
+
 /* The verdict of the poll in flight has come. */
 void phu_checks_verdict(struct phu_checks *checks, uint32_t check, enum phu_result result);
 

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "core/health.h"
 #include "core/tally.h"
 #include "phusong/sink.h"
 #include "phusong/time.h"
@@ -83,6 +84,21 @@ void phu_monitor_on_verdict(struct phu_monitor *monitor, phu_monitor_verdict_cb 
 
 /* As of now; PHU_STATE_UNKNOWN for a check that is not primary. */
 enum phu_state phu_monitor_state(struct phu_monitor *monitor, uint32_t handle);
+
+/* -- Health (core/health.h); handles of primary checks, others do nothing -----------------------
+ */
+
+void phu_monitor_on_health(struct phu_monitor *monitor, phu_health_cb *call, void *arg);
+/* PHU_STATE_UNREACHABLE, PHU_STATE_UNKNOWN, or PHU_STATE_NONE for what it is by itself. */
+void phu_monitor_override(struct phu_monitor *monitor, uint32_t handle, enum phu_state state);
+/* Announced work: everything goes on, its time is counted apart too, and the state's points say so.
+ */
+void phu_monitor_set_maintenance(struct phu_monitor *monitor, uint32_t handle, bool is_maintained);
+/* False when there is nothing to keep: it is up, and has not changed lately. */
+bool phu_monitor_save(struct phu_monitor *monitor, uint32_t handle, struct phu_health_saved *saved);
+/* Before the first verdict. Tells nothing. */
+void phu_monitor_restore(struct phu_monitor *monitor, uint32_t handle,
+                         const struct phu_health_saved *saved);
 
 /* Emits all windows up to now, at once, finished or not; the next ones begin now. For the end, and
  * for `agent --once`. */

@@ -30,6 +30,7 @@ enum phu_state {
     PHU_STATE_UNKNOWN,     /* not measured */
 };
 #define PHU_STATE_COUNT 5
+#define PHU_STATE_NONE ((enum phu_state)PHU_STATE_COUNT) /* no override */
 
 const char *phu_state_name(enum phu_state state);
 
