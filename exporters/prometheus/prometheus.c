@@ -9,7 +9,9 @@
  * until the other side closes: closing at once would reset the connection under the answer.
  */
 #include "request.h"
-#include "text.h"
+
+#include "listen.h"
+#include "stats_text.h"
 
 #include "phusong/conf.h"
 #include "phusong/exporter.h"
@@ -61,9 +63,9 @@ static const struct phu_option options[] = {
 static const char *listen_fault(const struct prometheus_conf *conf,
                                 struct sockaddr_storage *address)
 {
-    const char *fault = phu_scrape_listen_parse(conf->listen, address);
+    const char *fault = phu_listen_parse(conf->listen, address);
 
-    if (!fault && !conf->allow_remote && !phu_scrape_is_loopback(address))
+    if (!fault && !conf->allow_remote && !phu_listen_is_loopback(address))
         return "others could read the statistics there: listen on 127.0.0.1 or [::1], or set "
                "allow_remote: true";
     return fault;
@@ -195,15 +197,15 @@ static void set_metrics(struct connection *connection, bool is_head_only)
 {
     struct prometheus *self = connection->self;
     size_t length = 0;
-    char *text;
+    char *text, who[200];
 
     self->counters.scrapes++;
-    text = phu_scrape_text(self->stats, self->agent, PHU_VERSION, &length);
+    phu_stats_label(who, sizeof who, "agent", self->agent);
+    text = phu_stats_text(self->stats, who, PHU_VERSION, &length);
     if (!text)
         set_text(connection, 500, "out of memory\n", is_head_only);
     else
-        set_answer(connection, 200, "text/plain; version=0.0.4; charset=utf-8", text, length,
-                   is_head_only);
+        set_answer(connection, 200, PHU_STATS_TEXT_TYPE, text, length, is_head_only);
 }
 
 static void answer(struct connection *connection, int status,

@@ -4,7 +4,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/socket.h>
 
 #define PHU_SCRAPE_REQUEST_MAX 8192
 
@@ -22,8 +21,3 @@ struct phu_scrape_request {
 /* Of the first `length` bytes of a connection: the status to answer with. 200: `request` is filled.
  * 0: it is not complete yet. 400, 414, 431, 501, 505: what HTTP says about such a request. */
 int phu_scrape_parse(const char *bytes, size_t length, struct phu_scrape_request *request);
-
-/* "127.0.0.1:9469" or "[::1]:0" to an address: NULL, or what is wrong. */
-const char *phu_scrape_listen_parse(const char *text, struct sockaddr_storage *address);
-
-bool phu_scrape_is_loopback(const struct sockaddr_storage *address);

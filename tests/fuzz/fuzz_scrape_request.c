@@ -1,6 +1,8 @@
 /* What anybody may send to /metrics. */
 #include "request.h"
 
+#include "listen.h"
+
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -26,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(size < PHU_SCRAPE_REQUEST_MAX);
     for (size_t length = 0; status && length + 1 < size && length < 64; length++)
         phu_scrape_parse(text, length, &request);
-    if (!phu_scrape_listen_parse(text, &address))
-        phu_scrape_is_loopback(&address);
+    if (!phu_listen_parse(text, &address))
+        phu_listen_is_loopback(&address);
     free(text);
     return 0;
 }

@@ -1,5 +1,7 @@
 #include "request.h"
 
+#include "listen.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,23 +109,23 @@ static void reads_where_to_listen(void **state)
     struct sockaddr_storage address;
 
     (void)state;
-    assert_null(phu_scrape_listen_parse("127.0.0.1:9469", &address));
-    assert_true(phu_scrape_is_loopback(&address));
+    assert_null(phu_listen_parse("127.0.0.1:9469", &address));
+    assert_true(phu_listen_is_loopback(&address));
     assert_int_equal(ntohs(((struct sockaddr_in *)&address)->sin_port), 9469);
-    assert_null(phu_scrape_listen_parse("127.9.9.9:0", &address));
-    assert_true(phu_scrape_is_loopback(&address));
-    assert_null(phu_scrape_listen_parse("localhost:1", &address));
-    assert_true(phu_scrape_is_loopback(&address));
-    assert_null(phu_scrape_listen_parse("[::1]:9469", &address));
-    assert_true(phu_scrape_is_loopback(&address));
-    assert_null(phu_scrape_listen_parse("[::]:65535", &address));
-    assert_false(phu_scrape_is_loopback(&address));
-    assert_null(phu_scrape_listen_parse("0.0.0.0:9469", &address));
-    assert_false(phu_scrape_is_loopback(&address));
-    assert_null(phu_scrape_listen_parse("10.0.0.1:9469", &address));
-    assert_false(phu_scrape_is_loopback(&address));
+    assert_null(phu_listen_parse("127.9.9.9:0", &address));
+    assert_true(phu_listen_is_loopback(&address));
+    assert_null(phu_listen_parse("localhost:1", &address));
+    assert_true(phu_listen_is_loopback(&address));
+    assert_null(phu_listen_parse("[::1]:9469", &address));
+    assert_true(phu_listen_is_loopback(&address));
+    assert_null(phu_listen_parse("[::]:65535", &address));
+    assert_false(phu_listen_is_loopback(&address));
+    assert_null(phu_listen_parse("0.0.0.0:9469", &address));
+    assert_false(phu_listen_is_loopback(&address));
+    assert_null(phu_listen_parse("10.0.0.1:9469", &address));
+    assert_false(phu_listen_is_loopback(&address));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_non_null(phu_scrape_listen_parse(bad[i], &address));
+        assert_non_null(phu_listen_parse(bad[i], &address));
 }
 
 int main(void)

@@ -2,7 +2,7 @@
  * together under one HELP and one TYPE line. The registry visits in order of name, so that comes by
  * itself.
  */
-#include "text.h"
+#include "stats_text.h"
 
 #include "phusong/stats.h"
 
@@ -68,16 +68,15 @@ static void write_sample(void *arg, const struct phu_stat_info *info, const char
     putc('\n', page->out);
 }
 
-static void write_build(struct page *page, const char *agent, const char *version)
+static void write_build(struct page *page, const char *who, const char *version)
 {
     static const struct phu_stat_info info = {
         "phusong_build_info", PHU_STAT_GAUGE,
-        "Always 1; the labels tell the version and the agent"};
-    char labels[1200], first[600], second[560];
+        "Always 1; the labels tell the version, and whose process this is"};
+    char labels[1200], first[600];
 
     phu_stats_label(first, sizeof first, "version", version);
-    phu_stats_label(second, sizeof second, "agent", agent);
-    snprintf(labels, sizeof labels, "%s,%s", first, second);
+    snprintf(labels, sizeof labels, "%s%s%.560s", first, who ? "," : "", who ? who : "");
     write_sample(page, &info, labels, 1);
 }
 
@@ -150,15 +149,15 @@ static void write_process(struct page *page)
     write_sample(page, &started, NULL, start_seconds());
 }
 
-char *phu_scrape_text(const struct phu_stats *stats, const char *agent, const char *version,
-                      size_t *length)
+char *phu_stats_text(const struct phu_stats *stats, const char *who, const char *version,
+                     size_t *length)
 {
     char *text = NULL;
     struct page page = {.out = open_memstream(&text, length)};
 
     if (!page.out)
         return NULL;
-    write_build(&page, agent, version);
+    write_build(&page, who, version);
     write_process(&page);
     phu_stats_visit(stats, write_sample, &page);
     if (fclose(page.out)) {
