@@ -3,9 +3,9 @@
 import json
 import signal
 import subprocess
-import time
 
 import pytest
+import stores
 from snmp_lab import RECORDINGS as snmprec
 
 AREAS = "code,level,name,parent_code,id\n24,province,B,,\n09187,commune,K,24,\n" \
@@ -47,7 +47,7 @@ collectors:
     serves:
       - {{text: '^([D-F]+)$', endpoint: 'pattern-\\1'}}
 checks:
-  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 300ms, retries: 0, timeout: 30s,
+  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 1s, retries: 0, timeout: 30s,
      pdus_per_second: 1000}}
 exporters:
   - {{name: out, type: file, path: {folder}/out.lines}}
@@ -138,8 +138,4 @@ def test_a_reload_changes_the_device_that_serves(place, spawn):
 
 
 def wait_for(log, text):
-    for _ in range(200):
-        if text in log.read_text():
-            return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    stores.wait_until(lambda: text in log.read_text(), 20, f"{text!r} in {log}")

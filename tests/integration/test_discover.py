@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+import stores
 from snmp_lab import RECORDINGS as snmprec
 
 AREAS = "code,level,name,parent_code,id\n24,province,B,,\n09187,commune,K,24,\n" \
@@ -39,7 +40,7 @@ credentials:
   - {{name: wrong, version: 2c, community: {folder}/wrong}}
   - {{name: right, version: 2c, community: {folder}/right}}
 checks:
-  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 300ms, retries: 0,
+  - {{name: snmp, collector: snmp, port: {port}, pdu_timeout: 1s, retries: 0,
      pdus_per_second: 1000}}
 exporters:
   - {{name: out, type: file, path: {folder}/out.lines}}
@@ -84,7 +85,9 @@ def place(tmp_path, snmp_lab, phusong, child_env):
         (recordings / f"{name}.snmprec").write_text("\n".join(lines) + "\n")
     lab = snmp_lab("--recordings", recordings, "--map", map_file, "--community", "public",
                    "--fault", "127.66.0.8/29 silence", listen="127.66.0.0/28")
-    return Place(tmp_path, phusong, child_env, lab.port)
+    there = Place(tmp_path, phusong, child_env, lab.port)
+    there.lab = lab
+    return there
 
 
 # -- What it finds -------------------------------------------------------------------------------
@@ -255,9 +258,10 @@ def test_an_interrupt_leaves_a_partial_result(place):
                             "127.66.0.0/28", "127.68.0.0/24")
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=place.env)
-    time.sleep(2.5)
+    # 268 questions take 27 s; behind the first silent address all four have been asked.
+    stores.wait_until(lambda: place.lab.counts()["silent"] >= 4, 10, "the first answers")
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=20)
+    out, said = process.communicate(timeout=60)
     assert process.returncode == 1, said
     found = json.loads(out)
     assert found["interrupted"]

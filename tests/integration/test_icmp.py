@@ -46,7 +46,7 @@ def test_loopback_answers_on_both_families(probe):
     assert code == 0
     for target in targets:
         assert (target["sent"], target["lost"]) == (3, 0)
-        assert target["max_us"] < 50000
+        assert 0 < target["max_us"] < 1_000_000
 
 
 @pytest.mark.parametrize("size", [16, 17, 56, 1400, 20000, 65507])
@@ -218,9 +218,9 @@ def lying_host(there, mode):
         host.wait()
 
 
-def ask(probe, mode, count=3):
+def ask(probe, mode, count=3, timeout="700ms"):
     with namespaces() as (here, there), lying_host(there, mode):
-        _, targets, _ = probe("icmp", "-c", str(count), "-i", "50ms", "-t", "200ms", "10.77.9.9",
+        _, targets, _ = probe("icmp", "-c", str(count), "-i", "50ms", "-t", timeout, "10.77.9.9",
                               prefix=here)
     return targets[0]["results"], targets[0]["metrics"]
 
@@ -263,8 +263,8 @@ def test_duplicates_are_counted(probe):
 
 
 def test_late_replies_are_lost_and_counted(probe):
-    results, metrics = ask(probe, "late", count=4)
-    assert results == {"timeout": 4}
+    results, metrics = ask(probe, "late", count=8, timeout="200ms")
+    assert results == {"timeout": 8}
     assert metrics["late"] >= 2
 
 
@@ -288,7 +288,7 @@ def test_a_forged_error_message_is_not_believed(probe):
 
 def test_silence_costs_its_own_timeout_only(probe):
     with namespaces() as (here, _):
-        _, targets, _ = probe("icmp", "-c", "3", "-i", "50ms", "-t", "300ms", "10.77.9.9",
+        _, targets, _ = probe("icmp", "-c", "3", "-i", "50ms", "-t", "1s", "10.77.9.9",
                               "10.77.0.2", prefix=here)
     assert targets[0]["results"] == {"timeout": 3}
     assert targets[1]["results"] == {"ok": 3}
@@ -339,15 +339,15 @@ def test_an_interface_may_come_and_go(phusong, child_env):
                                   "100ms", "--interface=modem", "--json", "10.78.0.2"], text=True, env=child_env, stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE)
         try:
-            time.sleep(0.3)
-            plug()
-            time.sleep(0.4)
-            ip("link", "del", "modem")
-            time.sleep(0.3)
+            time.sleep(1)
             plug()
             time.sleep(1)
+            ip("link", "del", "modem")
+            time.sleep(1)
+            plug()
+            time.sleep(2)
             child.send_signal(signal.SIGINT)
-            output, said = child.communicate(timeout=10)
+            output, said = child.communicate(timeout=60)
         finally:
             child.kill()
             child.wait()
@@ -372,6 +372,6 @@ while True:
 
 def test_tcp_tells_silence_from_icmp(probe):
     with namespaces() as (here, _):
-        _, targets, _ = probe("tcp:80", "-c", "1", "-t", "300ms", "10.77.9.9", "10.77.8.1",
+        _, targets, _ = probe("tcp:80", "-c", "1", "-t", "1s", "10.77.9.9", "10.77.8.1",
                               "10.77.0.2", prefix=here)
     assert [t["results"] for t in targets] == [{"timeout": 1}, {"unreachable": 1}, {"refused": 1}]

@@ -14,6 +14,8 @@ import time
 
 import pytest
 
+import stores
+
 REPLY = re.compile(r"icmp_seq=(\d+) ttl=\d+ time=([\d.]+) ms(.*)")
 
 
@@ -71,7 +73,7 @@ def test_fping_of_many_addresses_agrees_one_by_one(lab, family, pattern):
         district("loss", prefix, f"{third * 7}%")
         district("delay", prefix, f"{third}ms")
     targets = [pattern.format(third, fourth) for third in range(10) for fourth in range(1, 21)]
-    done = district.agent(["fping", family, "-q", "-c", "10", "-p", "60", "-i", "1", "-t", "500",
+    done = district.agent(["fping", family, "-q", "-c", "10", "-p", "60", "-i", "1", "-t", "2000",
                            *targets])
     heard = {}
     for line in done.stderr.splitlines():
@@ -110,9 +112,9 @@ def logged(line):
 
 def test_an_outage_takes_exactly_its_time(lab):
     district = lab()
-    process = subprocess.Popen(district.command(["ping", "-i", "0.01", "-c", "150", "10.27.3.1"]),
+    process = subprocess.Popen(district.command(["ping", "-i", "0.01", "-c", "300", "10.27.3.1"]),
                                stdout=subprocess.PIPE, text=True)
-    time.sleep(0.4)
+    stores.wait_until(lambda: district.totals()["truth_records"] >= 20, 10, "the first pings")
     district("down", "10.27.3.0/24")
     time.sleep(0.3)
     district("up", "10.27.3.0/24")
@@ -121,9 +123,9 @@ def test_an_outage_takes_exactly_its_time(lab):
     records = district.records()
     lost = {r["sequence"] for r in records if r["fate"] == "lost_request" and r["cause"] == "down"}
     down, up = [logged(line) for line in district("log").splitlines() if "10.27.3.0/24" in line]
-    slack = 1_000_000   # a packet may be between its sender and the lab at that moment
+    slack = 5_000_000   # a packet may be between its sender and the lab at that moment
 
-    assert len(lost) > 5 and lost == set(range(1, 151)) - seen
+    assert len(lost) > 5 and lost == set(range(1, 301)) - seen
     for record in records:
         if record["sequence"] in lost:
             assert down - slack <= record["time_ns"] <= up + slack
@@ -142,7 +144,7 @@ def test_duplicates_are_extra_replies(lab):
     assert host["answered"] == 200
     assert host["extra_replies"] == host["from"]["duplicated"] > 30
     # ping stops listening once it has a reply to the last request
-    assert host["extra_replies"] - 1 <= int(said.group(1)) <= host["extra_replies"]
+    assert host["extra_replies"] - 5 <= int(said.group(1)) <= host["extra_replies"]
 
 
 def test_a_corrupted_request_is_not_answered(lab):
@@ -233,7 +235,7 @@ def test_snmpd_answers_from_the_address_asked(lab):
     need(("snmpd", "snmpd"), ("snmpget", "snmp"))
     district = lab("--snmpd", "public", "--snmp-user", "ops:authpass1:privpass1")
     hosts = ["10.27.0.1", "10.27.3.7", "10.27.255.254"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 40
     done = None
     while time.monotonic() < deadline:
         done = district.agent(["/usr/bin/python3", "-c", SYSNAME, *hosts])
@@ -250,10 +252,10 @@ def test_snmpd_answers_from_the_address_asked(lab):
 
 def test_a_scenario_plays(lab, tmp_path):
     scenario = tmp_path / "scenario"
-    scenario.write_text("delay 10.27.0.0/16 1ms\nat 300ms down 10.27.3.0/24 for 300ms\n"
+    scenario.write_text("delay 10.27.0.0/16 1ms\nat 2500ms down 10.27.3.0/24 for 300ms\n"
                         "every 100ms from 50ms loss pick:10.27.0.0/16:24 5% for 50ms\n")
     district = lab("--scenario", scenario)
-    ping(district, "10.27.3.1", 100, "-q")
+    ping(district, "10.27.3.1", 400, "-q")
     log = [line.split(" ", 1)[1] for line in district("log").splitlines()]
 
     assert log[0].startswith("delay 10.27.0.0/16 1ms")
@@ -270,8 +272,8 @@ def test_many_rules_are_applied_at_once(lab):
     result = district.run("apply", "-", input=lines)
     assert result.returncode == 0, result.stderr
     assert len(json.loads(district("show", "--json"))["rules"]) == 733
-    seen, _ = ping(district, "10.27.100.70", 3)     # n = 401: 2 ms each way
-    assert len(seen) == 3 and statistics.median(seen.values()) == pytest.approx(4, abs=0.8), seen
+    seen, _ = ping(district, "10.27.100.70", 20)     # n = 401: 2 ms each way
+    assert len(seen) == 20 and min(seen.values()) == pytest.approx(4, abs=0.8), seen
     bad = district.run("apply", "-", input="down 10.27.1.0/24\ndown 10.28.0.0/16\n", check=False)
     assert bad.returncode == 1 and "line 2: 10.28.0.0/16 is not in the district" in bad.stderr
     assert "down" not in district("show"), "a text with a mistake changes nothing"
@@ -346,7 +348,7 @@ def test_nothing_is_left_behind(lab, how):
     else:
         district.process.send_signal(getattr(signal, how))
     assert district.process.wait(timeout=20) == 0
-    assert inside.wait(timeout=5) == -signal.SIGTERM
+    assert inside.wait(timeout=30) == -signal.SIGTERM
     assert not os.path.exists(district.state)
     assert not os.path.exists(f"/sys/class/net/{interface}")
     assert [pid for pid in processes_with(district.state) if is_running(pid)] == []
@@ -364,7 +366,7 @@ def test_what_a_killed_lab_leaves_is_swept(lab):
     assert os.path.exists(district.state)
     swept = district.run("sweep")
     assert "ended 1 processes" in swept.stdout
-    assert inside.wait(timeout=5) == -signal.SIGTERM
+    assert inside.wait(timeout=30) == -signal.SIGTERM
     assert not os.path.exists(district.state)
     assert bystander.poll() is None
     bystander.terminate()
@@ -381,8 +383,8 @@ def test_a_second_lab_in_the_same_place_is_refused(lab):
 
 def test_loopback_says_that_it_impairs_nothing(built, tmp_path):
     program = built("tests/lab/phusong-lab")
-    state = str(tmp_path / "lab")
-    run = subprocess.Popen([program, "run", "--state", state, "--loopback", "--serve", "18080",
+    state, port = str(tmp_path / "lab"), stores.free_port()
+    run = subprocess.Popen([program, "run", "--state", state, "--loopback", "--serve", str(port),
                             "--quiet", "--die-with-parent"])
     try:
         subprocess.run([program, "wait", "--state", state], check=True)
@@ -393,12 +395,12 @@ def test_loopback_says_that_it_impairs_nothing(built, tmp_path):
         delay = subprocess.run([program, "delay", "127.27.3.0/24", "5ms", "--state", state],
                                capture_output=True, text=True)
         assert delay.returncode == 1 and "without impairments" in delay.stderr
-        fetch = "import urllib.request as u; print(u.urlopen('http://127.27.3.7:18080/').read())"
+        fetch = f"import urllib.request as u; print(u.urlopen('http://127.27.3.7:{port}/').read())"
         body = subprocess.run(["/usr/bin/python3", "-c", fetch], capture_output=True, text=True)
         assert "127.27.3.7" in body.stdout, body.stderr
     finally:
         run.terminate()
-        assert run.wait(timeout=10) == 0
+        assert run.wait(timeout=40) == 0
     assert not os.path.exists(state)
 
 

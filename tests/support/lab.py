@@ -32,7 +32,7 @@ class Lab:
         command = [self.program, "run", "--state", self.state, "--quiet", "--die-with-parent",
                    "--require-tun", *self.options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        wait = subprocess.run([self.program, "wait", "--state", self.state, "--timeout", "10s"],
+        wait = subprocess.run([self.program, "wait", "--state", self.state, "--timeout", "40s"],
                               capture_output=True, text=True)
         if wait.returncode != 0 or self.process.poll() is not None:
             self.process.terminate()
@@ -49,7 +49,7 @@ class Lab:
         """Ends the lab with SIGTERM; returns its exit status."""
         if self.process.poll() is None:
             self.process.terminate()
-        said = self.process.communicate(timeout=20)[1]
+        said = self.process.communicate(timeout=60)[1]
         if self.process.returncode not in (0, -9):
             raise RuntimeError(f"the lab ended with {self.process.returncode}: {said}")
         return self.process.returncode
@@ -79,7 +79,7 @@ class Lab:
                               timeout=120, **options)
 
     def settle(self):
-        self("settle", "--timeout", "20s")
+        self("settle", "--timeout", "60s")
 
     def totals(self):
         return json.loads(self("stats", "--json"))["totals"]

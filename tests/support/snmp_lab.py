@@ -44,7 +44,7 @@ class SnmpLab:
     def tell(self, *words):
         """One command; returns what it prints."""
         result = subprocess.run([self.program, "tell", self.control, *map(str, words)],
-                                capture_output=True, text=True, timeout=20)
+                                capture_output=True, text=True, timeout=60)
         if result.returncode != 0:
             raise RuntimeError(f"tell {' '.join(map(str, words))}: {result.stdout.strip()}"
                                f"{result.stderr.strip()}")
@@ -64,7 +64,7 @@ class SnmpLab:
         """Ends it; returns its counts, and fails when it did not end well."""
         if self.process.poll() is None:
             self.process.terminate()
-        out, said = self.process.communicate(timeout=20)
+        out, said = self.process.communicate(timeout=60)
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.process.returncode != 0:
             raise RuntimeError(f"phusong-lab-snmp ended with {self.process.returncode}: {said}")
