@@ -102,8 +102,7 @@ static void reads_secrets(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char secret[16];
         size_t length = 0;
-        bool is_known =
-            phu_authorization_secret(cases[i].header, secret, sizeof secret, &length);
+        bool is_known = phu_authorization_secret(cases[i].header, secret, sizeof secret, &length);
 
         assert_int_equal(is_known, cases[i].secret != NULL);
         if (!is_known)
@@ -149,8 +148,8 @@ static void bounds_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_routes),     cmocka_unit_test(names_parameters),
-        cmocka_unit_test(reads_secrets),    cmocka_unit_test(says_what_failed),
+        cmocka_unit_test(finds_routes),  cmocka_unit_test(names_parameters),
+        cmocka_unit_test(reads_secrets), cmocka_unit_test(says_what_failed),
         cmocka_unit_test(bounds_bodies),
     };
 
