@@ -268,7 +268,7 @@ static struct phu_request *begin(struct phu_engine *engine, struct MHD_Connectio
                          sizeof request->path - 1);
         refuse(request);
     } else {
-        strcpy(request->path, url);
+        snprintf(request->path, sizeof request->path, "%s", url);
         find_route(request);
     }
     return request;

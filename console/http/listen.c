@@ -5,8 +5,10 @@
 #include "listen.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,13 +23,14 @@ static socklen_t length_of(const struct sockaddr_storage *address)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
+    char port[8] = "0";
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length))
-        return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    if (getsockname(fd, (struct sockaddr *)&address, &length) == 0)
+        getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof port,
+                    NI_NUMERICSERV);
+    return (uint16_t)strtoul(port, NULL, 10);
 }
 
 int phu_listen_open(const char *text, uint16_t *port, char *why, size_t why_size)

@@ -3,6 +3,7 @@
 
 #include "mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,10 +50,8 @@ static void add_allowed(char *allowed, size_t size, const char *method)
 {
     size_t used = strlen(allowed);
 
-    if (!strstr(allowed, method) && used + strlen(method) + 3 < size) {
-        strcat(allowed, used ? ", " : "");
-        strcat(allowed, method);
-    }
+    if (!strstr(allowed, method))
+        snprintf(allowed + used, size - used, "%s%s", used ? ", " : "", method);
 }
 
 const struct phu_route *phu_routes_find(const struct phu_route *routes, size_t count,
