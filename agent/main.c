@@ -1,5 +1,6 @@
 /* The command line: finds the subcommand and hands over. */
 #include "commands.h"
+#include "console_commands.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ static const struct command commands[] = {
     {"bindings", phu_cmd_bindings, "report what of the devices serves which endpoint"},
     {"discover", phu_cmd_discover, "find devices by ping and SNMP, and add them to devices.csv"},
     {"catalog", phu_cmd_catalog, "list every measurement and field that an agent sends"},
+    {"alerts", phu_cmd_alerts, "list the alerts that stand at this centre, or stood"},
     {"version", run_version, "print the version"},
 };
 

@@ -12,17 +12,19 @@ _phusong() {
     local command=${COMP_WORDS[1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent bindings catalog check-config config discover probe spool version --help --version"
+        words="agent alerts bindings catalog check-config config discover probe spool version --help --version"
     elif [[ $command != probe && $previous == -c ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
         case $previous in
         --config|-f|--file|--from|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
             mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-        --dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        --dir|--state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         esac
         case $command in
         agent|bindings|check-config|catalog|discover) words=$(_phusong_options "$command") ;;
+        alerts) words=$(_phusong_options alerts)
+               [ "$COMP_CWORD" -eq 2 ] && words="ls --help" ;;
         config) words="default reference --help" ;;
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
                else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")
