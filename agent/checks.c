@@ -10,24 +10,31 @@
 
 #define LATE_AT_MOST_NS PHU_NS_PER_S
 
-struct check {
-    struct phu_timer slot;
+/* A collector in use. */
+struct part {
+    struct part *next;
     struct phu_checks *checks;
     const struct phu_collector *collector;
-    void *self, *attached;
+    void *self;
+};
+
+/* There are many: what all of a collector have in common is in its part. */
+struct check {
+    struct phu_timer slot;
+    const struct part *part;
+    void *attached;
     struct phu_mono due;
-    int64_t interval_ns;
+    struct phu_check_spec spec; /* its texts and what its device serves are behind the check */
     bool is_in_flight;
     bool is_failing;    /* its last verdict about the address was a failure */
     bool is_backed_off; /* its next poll is when checks->retries says, not in a slot */
-    uint32_t handle;
-    const char *address; /* behind the check, with what its device serves and the other texts */
 };
 
 struct phu_checks {
     struct phu_sched *sched;
     struct phu_stats *stats;
     char *agent;
+    struct part *parts;
     struct check **items; /* by handle; NULL where there is none */
     size_t size;
     int64_t count;
@@ -108,6 +115,16 @@ struct phu_checks *phu_checks_new(struct phu_sched *sched, struct phu_stats *sta
     return checks;
 }
 
+static void free_parts(struct part *parts)
+{
+    while (parts) {
+        struct part *part = parts;
+
+        parts = part->next;
+        free(part);
+    }
+}
+
 void phu_checks_free(struct phu_checks *checks)
 {
     if (!checks)
@@ -116,6 +133,7 @@ void phu_checks_free(struct phu_checks *checks)
     phu_timer_cancel(checks->sched, &checks->idle);
     phu_stats_remove_within(checks->stats, checks, sizeof *checks);
     phu_retries_fini(&checks->retries);
+    free_parts(checks->parts);
     free(checks->items);
     free(checks->agent);
     free(checks);
@@ -133,15 +151,17 @@ void phu_checks_counts(const struct phu_checks *checks, struct phu_checks_counts
 
 static void poll_check(struct check *check)
 {
+    struct phu_checks *checks = check->part->checks;
+
     check->is_in_flight = true;
-    check->checks->in_flight++;
-    check->checks->counts.polls++;
-    check->collector->poll(check->self, check->attached);
+    checks->in_flight++;
+    checks->counts.polls++;
+    check->part->collector->poll(check->part->self, check->attached);
 }
 
 static int64_t lateness_allowed(const struct check *check)
 {
-    int64_t half = check->interval_ns / 2;
+    int64_t half = check->spec.interval_ns / 2;
 
     return half < LATE_AT_MOST_NS ? half : LATE_AT_MOST_NS;
 }
@@ -150,18 +170,18 @@ static int64_t lateness_allowed(const struct check *check)
 static int64_t plan_next_slot(struct check *check, struct phu_mono now)
 {
     int64_t late = phu_mono_since(now, check->due);
-    int64_t passed = late >= check->interval_ns ? late / check->interval_ns : 0;
+    int64_t passed = late >= check->spec.interval_ns ? late / check->spec.interval_ns : 0;
 
-    check->due = phu_mono_add(check->due, (passed + 1) * check->interval_ns);
-    phu_timer_at(check->checks->sched, &check->slot, check->due);
+    check->due = phu_mono_add(check->due, (passed + 1) * check->spec.interval_ns);
+    phu_timer_at(check->part->checks->sched, &check->slot, check->due);
     return passed;
 }
 
 static void slot_came(struct phu_timer *timer)
 {
     struct check *check = phu_container_of(timer, struct check, slot);
-    struct phu_checks_counts *counts = &check->checks->counts;
-    struct phu_mono now = phu_sched_now(check->checks->sched);
+    struct phu_checks_counts *counts = &check->part->checks->counts;
+    struct phu_mono now = phu_sched_now(check->part->checks->sched);
     int64_t late = phu_mono_since(now, check->due);
 
     if (check->is_backed_off) { /* what follows is planned by its verdict */
@@ -220,9 +240,8 @@ static char *keep_served(struct phu_served *served, const struct phu_check_spec 
     return cursor;
 }
 
-/* In one allocation: the check, what its device serves, and all their texts. `kept` becomes a spec
- * that points there; the collector copies of it what it needs. */
-static struct check *new_check(const struct phu_check_spec *spec, struct phu_check_spec *kept)
+/* In one allocation: the check, what its device serves, and all their texts. */
+static struct check *new_check(const struct phu_check_spec *spec)
 {
     size_t size = strlen(spec->id) + strlen(spec->address) + strlen(spec->argument) +
                   strlen(spec->credential) + strlen(spec->rows) + 5 + size_of_served(spec);
@@ -232,18 +251,33 @@ static struct check *new_check(const struct phu_check_spec *spec, struct phu_che
 
     if (!check)
         return NULL;
-    *kept = *spec;
+    check->spec = *spec;
     served = (struct phu_served *)(void *)(check + 1);
     cursor = keep_served(served, spec);
-    kept->served = served;
-    kept->id = keep_text(&cursor, spec->id);
-    kept->address = keep_text(&cursor, spec->address);
-    check->address = kept->address;
-    check->handle = spec->check;
-    kept->argument = keep_text(&cursor, spec->argument);
-    kept->credential = keep_text(&cursor, spec->credential);
-    kept->rows = keep_text(&cursor, spec->rows);
+    check->spec.served = served;
+    check->spec.id = keep_text(&cursor, spec->id);
+    check->spec.address = keep_text(&cursor, spec->address);
+    check->spec.argument = keep_text(&cursor, spec->argument);
+    check->spec.credential = keep_text(&cursor, spec->credential);
+    check->spec.rows = keep_text(&cursor, spec->rows);
     return check;
+}
+
+static const struct part *take_part(struct phu_checks *checks,
+                                    const struct phu_collector *collector, void *self)
+{
+    struct part *part = checks->parts;
+
+    while (part && (part->collector != collector || part->self != self))
+        part = part->next;
+    if (part)
+        return part;
+    part = malloc(sizeof *part);
+    if (!part)
+        abort();
+    *part = (struct part){checks->parts, checks, collector, self};
+    checks->parts = part;
+    return part;
 }
 
 static int make_room(struct phu_checks *checks, uint32_t handle)
@@ -267,21 +301,17 @@ static int make_room(struct phu_checks *checks, uint32_t handle)
 int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collector, void *self,
                    const struct phu_check_spec *spec)
 {
-    struct phu_check_spec kept;
     struct check *check;
     int error = make_room(checks, spec->check);
 
     if (error)
         return error;
-    check = new_check(spec, &kept);
+    check = new_check(spec);
     if (!check)
         return -ENOMEM;
-    check->checks = checks;
-    check->collector = collector;
-    check->self = self;
-    check->interval_ns = spec->interval_ns;
+    check->part = take_part(checks, collector, self);
     phu_timer_init(&check->slot, slot_came);
-    error = collector->attach(self, &kept, &check->attached);
+    error = collector->attach(self, &check->spec, &check->attached);
     if (error) {
         free(check);
         return error;
@@ -306,7 +336,7 @@ static bool is_idle(const struct phu_checks *checks)
 
 static void end_flight(struct check *check)
 {
-    struct phu_checks *checks = check->checks;
+    struct phu_checks *checks = check->part->checks;
 
     if (!check->is_in_flight)
         return;
@@ -324,8 +354,8 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
         return;
     phu_timer_cancel(checks->sched, &check->slot);
     if (check->is_backed_off)
-        phu_retries_end(&checks->retries, handle, check->address);
-    check->collector->detach(check->self, check->attached);
+        phu_retries_end(&checks->retries, handle, check->spec.address);
+    check->part->collector->detach(check->part->self, check->attached);
     end_flight(check);
     checks->items[handle] = NULL;
     checks->count--;
@@ -342,13 +372,13 @@ static bool is_planning(const struct phu_checks *checks)
 /* Back to its slots; those that went by meanwhile are not missed but were left out on purpose. */
 static void leave_backoff(struct check *check)
 {
-    struct phu_checks *checks = check->checks;
+    struct phu_checks *checks = check->part->checks;
     struct phu_mono now = phu_sched_now(checks->sched);
 
     if (!check->is_backed_off)
         return;
     check->is_backed_off = false;
-    phu_retries_end(&checks->retries, check->handle, check->address);
+    phu_retries_end(&checks->retries, check->spec.check, check->spec.address);
     if (!is_planning(checks))
         return;
     if (check->due.ns > now.ns)
@@ -360,22 +390,22 @@ static void leave_backoff(struct check *check)
 static void wait_for_retry(struct check *check, int64_t wait_ns)
 {
     check->is_backed_off = true;
-    if (is_planning(check->checks))
-        phu_timer_after(check->checks->sched, &check->slot, wait_ns);
+    if (is_planning(check->part->checks))
+        phu_timer_after(check->part->checks->sched, &check->slot, wait_ns);
 }
 
 static void failed(struct check *check, enum phu_result result)
 {
-    struct phu_retries *retries = &check->checks->retries;
+    struct phu_retries *retries = &check->part->checks->retries;
     int64_t wait_ns;
 
     check->is_failing = true;
-    if (!check->collector->backs_off)
+    if (!check->part->collector->backs_off)
         return;
-    wait_ns = phu_retries_fail(retries, check->handle, check->address);
+    wait_ns = phu_retries_fail(retries, check->spec.check, check->spec.address);
     /* Wrong secrets are not put right by asking more often. */
-    if (result == PHU_RESULT_AUTH && wait_ns < check->interval_ns)
-        wait_ns = check->interval_ns;
+    if (result == PHU_RESULT_AUTH && wait_ns < check->spec.interval_ns)
+        wait_ns = check->spec.interval_ns;
     wait_for_retry(check, wait_ns);
 }
 
@@ -395,7 +425,8 @@ static void answered(struct check *check)
     check->is_failing = false;
     leave_backoff(check);
     if (was_failing)
-        phu_retries_wake(&check->checks->retries, check->address, wake, check->checks);
+        phu_retries_wake(&check->part->checks->retries, check->spec.address, wake,
+                         check->part->checks);
 }
 
 static void judge(struct check *check, enum phu_result result)
@@ -418,8 +449,8 @@ static void judge(struct check *check, enum phu_result result)
     case PHU_RESULT_LOCAL_ERROR:
     case PHU_RESULT_SKIPPED:
         if (check->is_backed_off)
-            wait_for_retry(
-                check, phu_retries_repeat(&check->checks->retries, check->handle, check->address));
+            wait_for_retry(check, phu_retries_repeat(&check->part->checks->retries,
+                                                     check->spec.check, check->spec.address));
         return;
     case PHU_RESULT_NONE:
         return;

@@ -37,6 +37,7 @@ struct phu_probe;
 struct phu_probe_target {
     struct phu_probe *probe;
     const char *address;
+    struct phu_check_spec spec;
     void *check;
     struct phu_timer next;
     struct phu_mono due;

@@ -217,24 +217,25 @@ static const struct phu_credential *find_credential(void *arg, const char *name)
 static int attach_target(struct phu_probe *probe, uint32_t number)
 {
     struct phu_probe_target *target = &probe->targets[number];
-    struct phu_check_spec spec = {.check = number,
-                                  .id = target->address,
-                                  .address = target->address,
-                                  .argument = probe->argument,
-                                  .credential = probe->credential ? probe->credential->name : "",
-                                  .rows = probe->rows,
-                                  .options = probe->check_options,
-                                  .trace = &target->trace.trace,
-                                  .interval_ns = probe->interval_ns,
-                                  .timeout_ns = probe->timeout_ns};
     int error;
 
+    target->spec =
+        (struct phu_check_spec){.check = number,
+                                .id = target->address,
+                                .address = target->address,
+                                .argument = probe->argument,
+                                .credential = probe->credential ? probe->credential->name : "",
+                                .rows = probe->rows,
+                                .options = probe->check_options,
+                                .trace = &target->trace.trace,
+                                .interval_ns = probe->interval_ns,
+                                .timeout_ns = probe->timeout_ns};
     target->probe = probe;
     target->last_failure = PHU_RESULT_OK;
     phu_timer_init(&target->next, poll_due);
     phu_probe_trace_init(&target->trace);
     add_row(target, "", "");
-    error = probe->collector->attach(probe->self, &spec, &target->check);
+    error = probe->collector->attach(probe->self, &target->spec, &target->check);
     if (error) {
         target->check = NULL;
         fprintf(stderr, "phusong probe: %s: %s cannot be set up for this target: %s\n",

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* After so many polls a device is asked afresh for what it lacked. */
+/* After so many polls a device is asked afresh for what it lacked; not all in the same minute. */
 #define HABITS_POLLS 100
 
 /* Ids of what a walk over a table reads besides. */
@@ -23,7 +23,7 @@ enum { CPU_PEEK = PHU_PROFILE_COLUMNS_MAX };
 
 static unsigned repetitions_max(const struct phu_snmp_device *device)
 {
-    unsigned most = (unsigned)device->options->max_repetitions;
+    unsigned most = (unsigned)phu_snmp_options_of(device)->max_repetitions;
 
     if (device->profile && device->profile->care.max_repetitions &&
         device->profile->care.max_repetitions < most)
@@ -67,10 +67,8 @@ static void begin_interfaces(struct phu_snmp_line *line)
                                          device->habits.rows ? device->habits.rows + 1 : 4,
                                      .rows_max = (unsigned)device->snmp->options->max_interfaces};
 
-    if (++device->polls_since_habits > HABITS_POLLS) {
+    if ((device->poll + device->spec->check) % HABITS_POLLS == 0)
         device->habits = (struct phu_ifmib_habits){.rows = device->habits.rows};
-        device->polls_since_habits = 0;
-    }
     begin_walk(line, &limits, phu_ifmib_cell, &device->work->ifmib);
     phu_ifmib_plan(&line->walk, &device->habits);
 }
@@ -134,7 +132,7 @@ static void begin_table(struct phu_snmp_line *line, unsigned index)
 static void take_rows(struct phu_snmp_line *line, bool is_end)
 {
     struct phu_snmp_device *device = line->device;
-    struct phu_pass *pass = device->tables->states[line->table].pass;
+    struct phu_pass *pass = phu_tables_pass(device->tables, line->table);
     const struct phu_index *reached = is_end ? NULL : phu_walk_reached(&line->walk);
     const struct phu_gather_row *row;
 
@@ -339,7 +337,7 @@ static void end_interfaces(struct phu_snmp_line *line)
     struct phu_snmp_device *device = line->device;
 
     if (phu_ifmib_extend(&device->work->ifmib, &line->walk,
-                         device->spec.rows ? device->spec.rows : "", &device->habits))
+                         device->spec->rows ? device->spec->rows : "", &device->habits))
         return;
     device->work->has_too_many_interfaces = line->walk.faults.overflows > 0;
     device->work->are_interfaces_whole = phu_ifmib_is_trusted(&device->work->ifmib, &line->walk);

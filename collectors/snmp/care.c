@@ -17,7 +17,7 @@
 
 int64_t phu_care_wait(struct phu_snmp_device *device, int64_t now_ns)
 {
-    double rate = device->options->pdus_per_second;
+    double rate = phu_snmp_options_of(device)->pdus_per_second;
 
     if (rate <= 0 && device->profile)
         rate = device->profile->care.pdus_per_second;
@@ -73,8 +73,8 @@ static bool take_percent(const struct phu_profile_care *care, const struct phu_v
 
 static double limit_of(const struct phu_snmp_device *device)
 {
-    if (device->options->cpu_limit > 0)
-        return device->options->cpu_limit;
+    if (phu_snmp_options_of(device)->cpu_limit > 0)
+        return phu_snmp_options_of(device)->cpu_limit;
     if (device->profile->care.cpu_limit > 0)
         return device->profile->care.cpu_limit;
     return CPU_LIMIT;
@@ -119,13 +119,13 @@ void phu_care_cell(void *arg, unsigned column, const struct phu_index *index,
 
 static bool has_time(const struct phu_snmp_device *device)
 {
-    int64_t left = device->spec.timeout_ns -
+    int64_t left = device->spec->timeout_ns -
                    phu_mono_since(phu_sched_now(device->snmp->env.sched), device->started);
-    int64_t needed = device->options->pdu_timeout_ns;
+    int64_t needed = phu_snmp_options_of(device)->pdu_timeout_ns;
 
     /* What is asked must be answered before the poll ends. */
-    if (needed > device->spec.timeout_ns / 4)
-        needed = device->spec.timeout_ns / 4;
+    if (needed > device->spec->timeout_ns / 4)
+        needed = device->spec->timeout_ns / 4;
     return left > needed;
 }
 
@@ -151,9 +151,9 @@ void phu_care_tell(struct phu_snmp_device *device)
     device->is_too_busy = work->is_care_stopped;
     if (device->is_too_busy)
         phu_log_warn("snmp", "device is too busy for slow tables: they wait",
-                     "device=%s cpu_pct=%.0f limit=%.0f", device->spec.id, work->cpu_worst_pct,
+                     "device=%s cpu_pct=%.0f limit=%.0f", device->spec->id, work->cpu_worst_pct,
                      limit_of(device));
     else
         phu_log_info("snmp", "device is no longer too busy for slow tables",
-                     "device=%s cpu_pct=%.0f", device->spec.id, work->cpu_pct);
+                     "device=%s cpu_pct=%.0f", device->spec->id, work->cpu_pct);
 }

@@ -11,6 +11,7 @@
 #include "phusong/sched.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* -- Lines ------------------------------------------------------------------------------------ */
@@ -20,7 +21,7 @@ static void told(void *arg, const struct phu_session_news *news);
 static int start_session(struct phu_snmp_line *line)
 {
     struct phu_snmp_device *device = line->device;
-    const struct phu_snmp_check_options *options = device->options;
+    const struct phu_snmp_check_options *options = phu_snmp_options_of(device);
     struct phu_snmp_work *work = device->work;
     struct phu_session_config config = {.address = (const struct sockaddr *)&work->address,
                                         .address_length = work->address.ss_family == AF_INET6
@@ -103,7 +104,7 @@ static bool open_another_line(struct phu_snmp_device *device)
     struct phu_snmp_work *work = device->work;
     struct phu_snmp_line *line;
 
-    if (work->line_count >= (unsigned)device->options->in_flight || !work->answers ||
+    if (work->line_count >= (unsigned)phu_snmp_options_of(device)->in_flight || !work->answers ||
         !device->profile || !phu_agenda_has_next(device))
         return false;
     line = phu_snmp_line_add(device);
@@ -198,7 +199,8 @@ static void discover_again(struct phu_snmp_device *device)
 static void discovered(struct phu_snmp_device *device)
 {
     struct phu_usm_engine engine = *phu_session_engine(device->work->lines[0]->session);
-    struct phu_usm_owner owner = {device->spec.id, (const struct sockaddr *)&device->work->address};
+    struct phu_usm_owner owner = {device->spec->id,
+                                  (const struct sockaddr *)&device->work->address};
 
     device->work->has_discovered = true;
     phu_snmp_hang_up(device);
@@ -237,6 +239,15 @@ static const char *why_refused(enum phu_session_report report)
     return "";
 }
 
+static void keep_engine(struct phu_snmp_device *device, const struct phu_usm_engine *engine)
+{
+    device->engine = realloc(device->engine, sizeof *device->engine + engine->length);
+    if (!device->engine)
+        abort();
+    device->engine->length = (uint8_t)engine->length;
+    memcpy(device->engine->id, engine->id, engine->length);
+}
+
 /* The first answer to this user: is it still the same device? */
 static void accepted(struct phu_snmp_device *device)
 {
@@ -247,15 +258,14 @@ static void accepted(struct phu_snmp_device *device)
         return;
     engine = phu_usm_engine(device->user);
     device->work->is_other =
-        device->engine_length && (device->engine_length != engine->length ||
-                                  memcmp(device->engine, engine->id, engine->length) != 0);
+        device->engine && (device->engine->length != engine->length ||
+                           memcmp(device->engine->id, engine->id, engine->length) != 0);
     if (device->work->is_other)
         phu_log_info("snmp", "device has another engine ID: swapped or re-flashed", "device=%s",
-                     device->spec.id);
+                     device->spec->id);
     if (device->work->is_other)
         device->must_identify = true;
-    device->engine_length = engine->length;
-    memcpy(device->engine, engine->id, engine->length);
+    keep_engine(device, engine);
 }
 
 /* The next poll begins by asking who is there: the device may have been swapped. */

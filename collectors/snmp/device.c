@@ -28,7 +28,7 @@
 
 static void set_port(struct phu_snmp_device *device)
 {
-    const struct phu_snmp_check_options *options = device->options;
+    const struct phu_snmp_check_options *options = phu_snmp_options_of(device);
     struct sockaddr_storage *address = &device->work->address;
 
     if (address->ss_family == AF_INET6)
@@ -56,13 +56,13 @@ static void locate(struct phu_snmp_device *device)
     struct phu_snmp *snmp = device->snmp;
     int error;
 
-    if (phu_address_parse(device->spec.address, &device->work->address) == 0) {
+    if (phu_address_parse(device->spec->address, &device->work->address) == 0) {
         set_port(device);
         phu_snmp_converse(device);
         return;
     }
-    error = snmp->env.resolver ? phu_resolve_start(snmp->env.resolver, device->spec.address,
-                                                   AF_UNSPEC, device->spec.timeout_ns, resolved,
+    error = snmp->env.resolver ? phu_resolve_start(snmp->env.resolver, device->spec->address,
+                                                   AF_UNSPEC, device->spec->timeout_ns, resolved,
                                                    device, &device->work->resolve)
                                : -ENOENT;
     if (error)
@@ -79,8 +79,8 @@ static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
         return true;
     why[0] = '\0';
     credential =
-        env->credential ? env->credential(env->credential_arg, device->spec.credential) : NULL;
-    if (!credential && (!device->spec.credential || !device->spec.credential[0])) {
+        env->credential ? env->credential(env->credential_arg, device->spec->credential) : NULL;
+    if (!credential && (!device->spec->credential || !device->spec->credential[0])) {
         snprintf(
             why, size,
             "it needs a credential: name one in devices.csv, or by hand give --community FILE");
@@ -88,7 +88,7 @@ static bool has_secret(struct phu_snmp_device *device, char *why, size_t size)
     }
     if (!credential) {
         snprintf(why, size, "no credential `%s`; name one of section credentials in devices.csv",
-                 device->spec.credential);
+                 device->spec->credential);
         return false;
     }
     return phu_secrets_take(&device->snmp->secrets, credential, &device->secret, why, size) == 0;
@@ -118,7 +118,7 @@ static void on_deadline(struct phu_timer *timer)
         return;
     }
     if (!device->work) { /* the poll was only just asked for */
-        phu_timer_after(device->snmp->env.sched, &device->timer, device->spec.timeout_ns);
+        phu_timer_after(device->snmp->env.sched, &device->timer, device->spec->timeout_ns);
         if (device->snmp->in_flight < device->snmp->options->concurrency)
             phu_snmp_device_begin(device);
         else
@@ -138,8 +138,7 @@ struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
     if (!device)
         return NULL;
     device->snmp = snmp;
-    device->spec = *spec;
-    device->options = spec->options;
+    device->spec = spec;
     phu_timer_init(&device->timer, on_deadline);
     return device;
 }
@@ -156,6 +155,7 @@ void phu_snmp_device_free(struct phu_snmp_device *device)
     phu_interfaces_fini(&device->interfaces);
     phu_tables_drop(device);
     phu_profiles_free(device->profiles);
+    free(device->engine);
     free(device);
     phu_snmp_begin_next(snmp);
 }

@@ -22,8 +22,10 @@
 #include "usm.h"
 #include "walk.h"
 
+#include "phusong/collector.h"
 #include "phusong/observation.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,35 +88,48 @@ struct phu_snmp_work {
     struct phu_index cpu_place, cpu_seen; /* the row before the busiest one; the last one */
 };
 
+/* The last engine that accepted a user. */
+struct phu_snmp_engine {
+    uint8_t length, id[];
+};
+
+/* There may be 50,000 of these: what only some need is behind a pointer. */
 struct phu_snmp_device {
     struct phu_snmp *snmp;
-    struct phu_check_spec spec;
-    const struct phu_snmp_check_options *options; /* of the check, shared by all devices */
+    const struct phu_check_spec *spec;
     struct phu_snmp_device *next_waiting;
     struct phu_snmp_work *work; /* while polling */
     struct phu_timer timer;     /* deadline */
     struct phu_mono started;
-    bool is_waiting;
-    bool is_too_busy; /* its processor, as last logged */
-    bool must_identify;
+    int64_t may_ask_ns; /* its messages per second allow the next one then */
     struct phu_secret *secret;
     struct phu_usm_user *user;         /* NULL until the engine is known */
-    bool has_answered_user;            /* this user has been accepted */
-    uint8_t engine[PHU_ENGINE_ID_MAX]; /* the last that accepted a user */
-    uint8_t engine_length;
-    enum phu_result last_result;
-    unsigned polls_since_habits;
-    unsigned room; /* objects that are asked for at once; 0: no limit but the options' */
-    uint32_t poll; /* number of the poll */
-    struct phu_ifmib_habits habits;
-    struct phu_uptime uptime;
-    struct phu_interfaces interfaces;
+    struct phu_snmp_engine *engine;    /* NULL: none yet, or not version 3 */
     struct phu_profiles *profiles;     /* the set that its profile is of, shared */
     const struct phu_profile *profile; /* NULL until identified */
     struct phu_tables *tables;         /* NULL: nothing but interfaces */
-    int64_t identified_ns;
-    int64_t may_ask_ns; /* its messages per second allow the next one then */
+    struct phu_interfaces interfaces;
+    struct phu_uptime uptime;
+    struct phu_ifmib_habits habits;
+    uint32_t poll;         /* number of the poll */
+    uint32_t identified_s; /* monotonic */
+    uint16_t room;         /* objects that are asked for at once; 0: no limit but the
+                              options' */
+    uint8_t last_result;   /* enum phu_result */
+    bool is_waiting : 1;
+    bool is_too_busy : 1; /* its processor, as last logged */
+    bool must_identify : 1;
+    bool has_answered_user : 1; /* this user has been accepted */
 };
+
+static_assert(sizeof(struct phu_snmp_device) <= 200, "there are too many of them for more");
+
+/* Of the check, shared by all devices. */
+static inline const struct phu_snmp_check_options *
+phu_snmp_options_of(const struct phu_snmp_device *device)
+{
+    return device->spec->options;
+}
 
 /* A place has become free for it: the poll begins. */
 void phu_snmp_device_begin(struct phu_snmp_device *device);

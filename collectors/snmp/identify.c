@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AGAIN_NS (6 * 3600 * PHU_NS_PER_S)
+#define AGAIN_S (6 * 3600)
 
 enum { OBJECT_ID, DESCR, NAME, HAS };
 
@@ -26,7 +26,7 @@ static const struct phu_oid prefixes[] = {
 
 static bool is_forced(const struct phu_snmp_device *device)
 {
-    return device->spec.argument && device->spec.argument[0];
+    return device->spec->argument && device->spec->argument[0];
 }
 
 void phu_identify_begin(struct phu_snmp_device *device)
@@ -41,26 +41,31 @@ void phu_identify_begin(struct phu_snmp_device *device)
 
 bool phu_identify_is_possible(const struct phu_snmp_device *device, char *why, size_t size)
 {
-    if (!is_forced(device) || phu_profiles_find(device->profiles, device->spec.argument))
+    if (!is_forced(device) || phu_profiles_find(device->profiles, device->spec->argument))
         return true;
     snprintf(why, size,
              "no profile is called `%s`; `phusong probe snmp` shows which one fits, or leave the "
              "name away",
-             device->spec.argument);
+             device->spec->argument);
     return false;
+}
+
+static uint32_t now_s(const struct phu_snmp_device *device)
+{
+    return (uint32_t)(phu_sched_now(device->snmp->env.sched).ns / PHU_NS_PER_S);
 }
 
 static void adopt(struct phu_snmp_device *device, const struct phu_profile *profile,
                   const char *why)
 {
-    device->identified_ns = phu_sched_now(device->snmp->env.sched).ns;
+    device->identified_s = now_s(device);
     device->must_identify = false;
     phu_tell_fact(device, "profile", profile->name);
     phu_tell_fact(device, "why", why);
     if (device->profile == profile)
         return;
-    phu_log_info("snmp", "device identified", "device=%s profile=%s reason=\"%s\"", device->spec.id,
-                 profile->name, why);
+    phu_log_info("snmp", "device identified", "device=%s profile=%s reason=\"%s\"",
+                 device->spec->id, profile->name, why);
     phu_tables_drop(device);
     device->profile = profile;
     device->tables = phu_tables_new(device, profile);
@@ -70,14 +75,14 @@ bool phu_identify_is_due(struct phu_snmp_device *device)
 {
     if (device->work->identify && device->work->identify->has_asked)
         return false;
-    if (is_forced(device) && !device->spec.trace) {
+    if (is_forced(device) && !device->spec->trace) {
         if (!device->profile)
-            adopt(device, phu_profiles_find(device->profiles, device->spec.argument),
+            adopt(device, phu_profiles_find(device->profiles, device->spec->argument),
                   "the check names it");
         return false;
     }
-    return !device->profile || device->must_identify || device->spec.trace ||
-           phu_sched_now(device->snmp->env.sched).ns - device->identified_ns > AGAIN_NS;
+    return !device->profile || device->must_identify || device->spec->trace ||
+           now_s(device) - device->identified_s > AGAIN_S;
 }
 
 /* -- What it says ------------------------------------------------------------------------------ */
@@ -162,7 +167,7 @@ static void tell_who(struct phu_snmp_device *device, const struct phu_identify *
     char text[PHU_OID_MAX * 11 + 1] = "";
     size_t used = 0;
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     for (unsigned i = 0; i < identify->identity.sys_object_id.length; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, i ? ".%u" : "%u",
@@ -187,7 +192,7 @@ static bool heard(struct phu_snmp_device *device, struct phu_identify *identify)
     identify->identity.sys_descr = identify->sys_descr;
     tell_who(device, identify);
     if (is_forced(device)) {
-        adopt(device, phu_profiles_find(device->profiles, device->spec.argument),
+        adopt(device, phu_profiles_find(device->profiles, device->spec->argument),
               "the check names it");
         return true;
     }

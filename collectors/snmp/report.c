@@ -34,16 +34,16 @@ static void tell_clocks(const struct phu_snmp_device *device)
     const struct phu_uptime *uptime = &device->work->ifmib.uptime;
     char text[2 * PHU_ENGINE_ID_MAX + 1];
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     if (uptime->has_ticks) {
         snprintf(text, sizeof text, "%" PRIu32 ".%02" PRIu32, uptime->ticks / 100,
                  uptime->ticks % 100);
         phu_tell_fact(device, "sys_uptime", text);
     }
-    for (unsigned i = 0; i < device->engine_length; i++)
-        snprintf(text + 2 * (size_t)i, 3, "%02x", device->engine[i]);
-    if (device->engine_length)
+    for (unsigned i = 0; device->engine && i < device->engine->length; i++)
+        snprintf(text + 2 * (size_t)i, 3, "%02x", device->engine->id[i]);
+    if (device->engine)
         phu_tell_fact(device, "engine_id", text);
 }
 
@@ -76,14 +76,14 @@ static void put_row(void *arg, const struct phu_interface_report *report)
     add_count(values, &count, PHU_SNMP_IF_RESETS, report->was_reset);
     add_count(values, &count, PHU_SNMP_IF_AMBIGUOUS, report->is_ambiguous);
     phu_sink_put(device->snmp->env.sink,
-                 &(struct phu_observation){.check = device->spec.check,
+                 &(struct phu_observation){.check = device->spec->check,
                                            .row = report->row,
                                            .result = PHU_RESULT_OK,
                                            .started = device->started,
                                            .completed = reporting->completed,
                                            .values = values,
                                            .value_count = count});
-    if (device->spec.trace)
+    if (device->spec->trace)
         phu_tell_interface(device, report, phu_table_interface_serves(device, row->name));
 }
 
@@ -112,14 +112,14 @@ void phu_snmp_judge_uptime(struct phu_snmp_device *device)
     device->must_identify = true;
     if (device->tables)
         phu_tables_reset(device->tables, ifmib->now_ns);
-    phu_log_info("snmp", "device has restarted", "device=%s uptime_s=%" PRIu32, device->spec.id,
+    phu_log_info("snmp", "device has restarted", "device=%s uptime_s=%" PRIu32, device->spec->id,
                  ifmib->uptime.ticks / 100);
 }
 
 void phu_snmp_put_interfaces(struct phu_snmp_device *device, bool is_complete)
 {
     struct reporting reporting = {device, phu_sched_now(device->snmp->env.sched)};
-    struct phu_interfaces_terms terms = {.patterns = device->spec.rows ? device->spec.rows : "",
+    struct phu_interfaces_terms terms = {.patterns = device->spec->rows ? device->spec->rows : "",
                                          .uptime = device->work->uptime,
                                          .is_complete =
                                              is_complete && device->work->are_interfaces_whole,
@@ -234,16 +234,16 @@ static void log_change(struct phu_snmp_device *device, enum phu_result result, c
     if (result == PHU_RESULT_AUTH || result == PHU_RESULT_NOPERM ||
         result == PHU_RESULT_LOCAL_ERROR || result == PHU_RESULT_MISMATCH)
         phu_log_warn("snmp", "device cannot be polled",
-                     "device=%s address=%s credential=%s result=%s reason=\"%s\"", device->spec.id,
-                     device->spec.address, device->spec.credential, phu_result_name(result),
+                     "device=%s address=%s credential=%s result=%s reason=\"%s\"", device->spec->id,
+                     device->spec->address, device->spec->credential, phu_result_name(result),
                      why ? why : "");
     else if (result == PHU_RESULT_PARTIAL)
         phu_log_warn("snmp", "device answers only in part", "device=%s address=%s reason=\"%s\"",
-                     device->spec.id, device->spec.address, why ? why : "");
+                     device->spec->id, device->spec->address, why ? why : "");
     else
-        phu_log_info("snmp", "device", "device=%s result=%s", device->spec.id,
+        phu_log_info("snmp", "device", "device=%s result=%s", device->spec->id,
                      phu_result_name(result));
-    device->last_result = result;
+    device->last_result = (uint8_t)result;
 }
 
 static void count_up(struct phu_snmp *snmp, const struct phu_snmp_work *work)
@@ -253,6 +253,11 @@ static void count_up(struct phu_snmp *snmp, const struct phu_snmp_work *work)
     snmp->bad_answers += bad_answers(work);
 }
 
+static uint16_t limited_room(unsigned objects)
+{
+    return (uint16_t)(objects < UINT16_MAX ? objects : UINT16_MAX);
+}
+
 /* What asking taught about how much the device can answer at once: a little more is tried after
  * each poll that was answered whole. */
 static void learn_room(struct phu_snmp_device *device, enum phu_result result)
@@ -260,13 +265,13 @@ static void learn_room(struct phu_snmp_device *device, enum phu_result result)
     const struct phu_snmp_work *work = device->work;
 
     if (work->room) {
-        device->room = work->room;
+        device->room = limited_room(work->room);
         return;
     }
     if (result != PHU_RESULT_OK || !device->room)
         return;
-    device->room += device->room / 4 + 1;
-    if (device->room >= device->options->max_repetitions * PHU_WALK_COLUMNS_MAX)
+    device->room = limited_room(device->room + device->room / 4U + 1);
+    if (device->room >= phu_snmp_options_of(device)->max_repetitions * PHU_WALK_COLUMNS_MAX)
         device->room = 0;
 }
 
@@ -297,7 +302,7 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
     struct phu_snmp_work *work = device->work;
     bool has_restarted = false;
     struct phu_observation verdict = {
-        .check = device->spec.check, .result = result, .started = device->started};
+        .check = device->spec->check, .result = result, .started = device->started};
 
     phu_timer_cancel(snmp->env.sched, &device->timer);
     if (work) {
@@ -314,7 +319,7 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
         count_up(snmp, work);
     }
     verdict.completed = phu_sched_now(snmp->env.sched);
-    if (device->spec.trace)
+    if (device->spec->trace)
         tell_end(device, why);
     log_change(device, verdict.result, why);
     put_verdict(device, &verdict, has_restarted);

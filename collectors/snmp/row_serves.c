@@ -42,7 +42,7 @@ static void remember(struct phu_taking *taking, uint32_t whom)
     struct phu_row_memory *memory = phu_rows_take(&taking->tables->rows, taking->key);
 
     if (memory->handle && memory->endpoint && !memory->has_no_endpoint)
-        taking->tables->bound--;
+        taking->tables->serving->bound--;
     memory->endpoint = whom;
     memory->handle = 0; /* the sink is told anew whom the row serves */
     memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
@@ -58,32 +58,26 @@ static bool may_be_the_rest(const struct phu_profile_table *table)
 /* Bindings by text last: they are known from the table that has the texts on. */
 static uint32_t find_whom(struct phu_taking *taking, const struct phu_claim_row *row)
 {
-    struct phu_tables *tables = taking->tables;
-    uint32_t before = remembered(tables, taking->key);
-    uint32_t whom = phu_claims_find(&tables->bindings, row);
+    struct phu_claims *claims = &taking->tables->serving->claims;
+    uint32_t before = remembered(taking->tables, taking->key);
+    uint32_t whom = phu_claims_find(claims, row);
 
     if (!whom && row->description[0])
-        whom = phu_claims_make(&tables->bindings, &taking->device->snmp->serves, row->description,
-                               before);
+        whom = phu_claims_make(claims, &taking->device->snmp->serves, row->description, before);
     if (!whom && !taking->state->has_texts)
         whom = before;
     if (!whom && may_be_the_rest(taking->table))
-        whom = phu_claims_rest(&tables->bindings);
+        whom = phu_claims_rest(claims);
     if (whom != before)
         remember(taking, whom);
     return whom;
-}
-
-static bool has_bindings(const struct phu_snmp_device *device)
-{
-    return device->tables->bindings.served_count || device->snmp->serves.count;
 }
 
 static void note_unmatched(struct phu_taking *taking, const char *description)
 {
     char note[PHU_TAKING_TEXT_SIZE + 2 * PHU_PROFILE_NAME_SIZE];
 
-    if (!taking->device->spec.trace || !description[0] || !taking->device->snmp->serves.count)
+    if (!taking->device->spec->trace || !description[0] || !taking->device->snmp->serves.count)
         return;
     snprintf(note, sizeof note, "%s %s: no pattern of serves matches \"%s\"",
              taking->table->tag ? taking->table->tag : "row", taking->name, description);
@@ -100,16 +94,17 @@ uint32_t phu_taking_bind(struct phu_taking *taking, char text[PHU_TAKING_TEXT_SI
                                 .index = index,
                                 .description = description,
                                 .serial = serial};
-    uint32_t whom;
+    uint32_t whom = 0;
 
     text[0] = '\0';
-    if (!has_bindings(taking->device) && !taking->device->spec.trace)
+    if (!taking->tables->serving && !taking->device->spec->trace)
         return 0;
     phu_index_print(&taking->row->index, index, sizeof index);
     find_text(taking, PHU_USE_DESCRIPTION, description);
     find_text(taking, PHU_USE_SERIAL, serial);
     snprintf(text, PHU_TAKING_TEXT_SIZE, "%s", description[0] ? description : serial);
-    whom = find_whom(taking, &row);
+    if (taking->tables->serving)
+        whom = find_whom(taking, &row);
     if (!whom)
         note_unmatched(taking, description);
     return whom;
@@ -123,8 +118,8 @@ static void note_stranger(struct phu_snmp_device *device, const char *tag, const
     char text[PHU_TAKING_TEXT_SIZE + PHU_PROFILE_NAME_SIZE];
 
     snprintf(text, sizeof text, "%s %s names %s", tag, name, endpoint);
-    phu_table_examples_add(&device->tables->strangers, text);
-    if (device->spec.trace) {
+    phu_table_examples_add(&device->tables->serving->strangers, text);
+    if (device->spec->trace) {
         char note[sizeof text + 40];
 
         snprintf(note, sizeof note, "%s, which the inventory does not have", text);
@@ -138,17 +133,17 @@ static int ask_sink(struct phu_snmp_device *device, const struct phu_row *wanted
 {
     const struct phu_collector_env *env = &device->snmp->env;
     struct phu_row row = *wanted;
-    int error = phu_sink_row(env->sink, device->spec.check, &row, handle);
+    int error = phu_sink_row(env->sink, device->spec->check, &row, handle);
 
     *is_stranger = error == -ENOENT && row.endpoint;
     if (!*is_stranger) {
         if (!error && row.endpoint)
-            device->tables->bound++;
+            device->tables->serving->bound++;
         return error;
     }
     note_stranger(device, row.tag, row.name, row.endpoint);
     row.endpoint = NULL;
-    return phu_sink_row(env->sink, device->spec.check, &row, handle);
+    return phu_sink_row(env->sink, device->spec->check, &row, handle);
 }
 
 bool phu_taking_handle(struct phu_taking *taking, const char *tag, const char *name, uint64_t key,
@@ -156,10 +151,8 @@ bool phu_taking_handle(struct phu_taking *taking, const char *tag, const char *n
 {
     struct phu_tables *tables = taking->tables;
     struct phu_row_memory *memory = phu_rows_take(&tables->rows, key);
-    struct phu_row wanted = {.tag = tag,
-                             .name = name,
-                             .endpoint =
-                                 whom ? phu_claims_endpoint(&tables->bindings, whom) : NULL};
+    struct phu_row wanted = {
+        .tag = tag, .name = name, .endpoint = whom ? phu_tables_endpoint(tables, whom) : NULL};
 
     memory->seen_s = (uint32_t)(taking->now.ns / PHU_NS_PER_S);
     if (!memory->handle && !memory->is_refused) {
@@ -171,35 +164,33 @@ bool phu_taking_handle(struct phu_taking *taking, const char *tag, const char *n
     return memory->handle != 0;
 }
 
-int phu_table_interface_row(struct phu_snmp_device *device, const char *name, uint32_t *handle)
+/* As the inventory or the interface's alias says. */
+static uint32_t find_interface(const struct phu_tables *tables, const char *name)
 {
-    struct phu_tables *tables = device->tables;
-    struct phu_row wanted = {.tag = "interface", .name = name};
     struct phu_claim_row row = {
         .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
-    bool is_stranger;
     uint32_t whom;
 
-    if (!tables)
-        return phu_sink_row(device->snmp->env.sink, device->spec.check, &wanted, handle);
-    whom = phu_claims_find(&tables->bindings, &row);
-    if (!whom)
-        whom = remembered(tables, phu_rows_key("interface", name));
+    if (!tables || !tables->serving)
+        return 0;
+    whom = phu_claims_find(&tables->serving->claims, &row);
+    return whom ? whom : remembered(tables, phu_rows_key("interface", name));
+}
+
+int phu_table_interface_row(struct phu_snmp_device *device, const char *name, uint32_t *handle)
+{
+    struct phu_row wanted = {.tag = "interface", .name = name};
+    uint32_t whom = find_interface(device->tables, name);
+    bool is_stranger;
+
     if (whom)
-        wanted.endpoint = phu_claims_endpoint(&tables->bindings, whom);
+        wanted.endpoint = phu_tables_endpoint(device->tables, whom);
     return ask_sink(device, &wanted, &is_stranger, handle);
 }
 
 const char *phu_table_interface_serves(const struct phu_snmp_device *device, const char *name)
 {
-    struct phu_claim_row row = {
-        .is_interface = true, .name = name, .index = "", .description = "", .serial = ""};
-    uint32_t whom;
+    uint32_t whom = find_interface(device->tables, name);
 
-    if (!device->tables)
-        return "";
-    whom = phu_claims_find(&device->tables->bindings, &row);
-    if (!whom)
-        whom = remembered(device->tables, phu_rows_key("interface", name));
-    return phu_claims_endpoint(&device->tables->bindings, whom);
+    return whom ? phu_tables_endpoint(device->tables, whom) : "";
 }

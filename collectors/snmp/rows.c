@@ -66,10 +66,10 @@ static void *new_slots(size_t count, size_t size)
 }
 
 /* Into a table of `capacity` slots go the rows seen since `from_s`. */
-static void rebuild(struct phu_rows *rows, size_t capacity, uint32_t from_s)
+static void rebuild(struct phu_rows *rows, uint32_t capacity, uint32_t from_s)
 {
     struct phu_row_memory *old = rows->slots;
-    size_t old_capacity = rows->capacity;
+    uint32_t old_capacity = rows->capacity;
 
     rows->slots = new_slots(capacity, sizeof *rows->slots);
     rows->capacity = capacity;
@@ -108,10 +108,10 @@ static struct phu_row_counter *counter_of(const struct phu_rows *rows, uint64_t 
     return &rows->counters[at];
 }
 
-static void rebuild_counters(struct phu_rows *rows, size_t capacity, int64_t from_ns)
+static void rebuild_counters(struct phu_rows *rows, uint32_t capacity, int64_t from_ns)
 {
     struct phu_row_counter *old = rows->counters;
-    size_t old_capacity = rows->counter_capacity;
+    uint32_t old_capacity = rows->counter_capacity;
 
     rows->counters = new_slots(capacity, sizeof *rows->counters);
     rows->counter_capacity = capacity;

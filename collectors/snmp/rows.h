@@ -30,7 +30,7 @@ struct phu_row_counter {
 struct phu_rows {
     struct phu_row_memory *slots;
     struct phu_row_counter *counters;
-    size_t count, capacity, counter_count, counter_capacity;
+    uint32_t count, capacity, counter_count, counter_capacity;
 };
 
 void phu_rows_fini(struct phu_rows *rows);

@@ -170,7 +170,7 @@ static void put(const struct phu_taking *taking, uint32_t handle, const struct p
     if (count == 0)
         return;
     phu_sink_put(device->snmp->env.sink,
-                 &(struct phu_observation){.check = device->spec.check,
+                 &(struct phu_observation){.check = device->spec->check,
                                            .row = handle,
                                            .result = handle ? PHU_RESULT_OK : PHU_RESULT_NONE,
                                            .started = device->started,
@@ -280,7 +280,7 @@ static void roll_up(struct phu_taking *taking)
     if (!rollup->tag || fill_name(taking, rollup->name, name) < 0 || !name[0])
         return;
     key = phu_rows_key(rollup->tag, name);
-    phu_rollup_add(&taking->state->pass->rollup, key, name, taking->reads);
+    phu_rollup_add(&taking->pass->rollup, key, name, taking->reads);
     put_sums(taking, name, key);
 }
 
@@ -289,6 +289,7 @@ static void begin(struct phu_taking *taking, struct phu_snmp_device *device, uns
     taking->device = device;
     taking->tables = device->tables;
     taking->state = &device->tables->states[table];
+    taking->pass = phu_tables_pass(device->tables, table);
     taking->table = phu_tables_at(device->tables, table);
     taking->now = phu_sched_now(device->snmp->env.sched);
     taking->value_count = 0;
@@ -311,21 +312,21 @@ void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
     device->work->has_rows = true;
     roll_up(&taking);
     whom = phu_taking_bind(&taking, text);
-    phu_tell_row(device, &(struct phu_told_row){
-                             .table = taking.table,
-                             .name = taking.name,
-                             .index = &row->index,
-                             .cells = row->cells,
-                             .reads = taking.reads,
-                             .endpoint = phu_claims_endpoint(&taking.tables->bindings, whom),
-                             .text = text});
+    phu_tell_row(device,
+                 &(struct phu_told_row){.table = taking.table,
+                                        .name = taking.name,
+                                        .index = &row->index,
+                                        .cells = row->cells,
+                                        .reads = taking.reads,
+                                        .endpoint = phu_tables_endpoint(taking.tables, whom),
+                                        .text = text});
     if (is_emitted(&taking, whom))
         emit(&taking, whom);
 }
 
 void phu_table_rollup_put(struct phu_snmp_device *device, unsigned table)
 {
-    const struct phu_rollup *rollup = &device->tables->states[table].pass->rollup;
+    const struct phu_rollup *rollup = &phu_tables_pass(device->tables, table)->rollup;
     struct phu_taking taking;
 
     begin(&taking, device, table);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORGET_NS (24 * 3600 * PHU_NS_PER_S)
+#define FORGET_S (24 * 3600)
 /* A pass that lay still for so long is not the same reading any more. */
 #define STALE_NS (600 * PHU_NS_PER_S)
 /* After so many turns that got no further the pass is given up. */
@@ -73,27 +73,51 @@ static bool needs_names(const struct phu_profile_table *table)
            (table->rollup.tag && table->rollup.name && strstr(table->rollup.name, "{ifname"));
 }
 
+/* As lanes.h has it. */
+static int64_t period_of(const struct phu_snmp_device *device, const struct phu_tables *tables,
+                         unsigned index)
+{
+    struct phu_lanes lanes = {phu_snmp_options_of(device)->slow_ns,
+                              phu_snmp_options_of(device)->static_ns};
+
+    return phu_lane_period(phu_tables_at(tables, index), &lanes);
+}
+
 static void init_states(struct phu_tables *tables, const struct phu_snmp_device *device)
 {
     struct phu_sched *sched = device->snmp->env.sched;
-    struct phu_lanes lanes = {device->options->slow_ns, device->options->static_ns};
 
     for (unsigned i = 0; i < tables->count; i++) {
         const struct phu_profile_table *table = phu_tables_at(tables, i);
         struct phu_table_state *state = &tables->states[i];
+        int64_t period = period_of(device, tables, i);
 
-        state->period_ns = phu_lane_period(table, &lanes);
-        state->due_ns = phu_lane_first(table, state->period_ns, device->spec.id,
-                                       phu_sched_now(sched).ns, phu_sched_wall(sched).ns);
+        state->is_off = period == PHU_LANE_OFF;
+        state->due_ns = phu_lane_first(table, period, device->spec->id, phu_sched_now(sched).ns,
+                                       phu_sched_wall(sched).ns);
         state->has_texts = has_texts(table);
         state->needs_names = needs_names(table);
     }
 }
 
+static struct phu_serving *new_serving(const struct phu_check_spec *spec, bool has_patterns)
+{
+    struct phu_serving *serving;
+
+    if (!spec->served_count && !has_patterns)
+        return NULL;
+    serving = calloc(1, sizeof *serving);
+    if (!serving)
+        abort();
+    phu_claims_init(&serving->claims, spec->served, spec->served_count);
+    serving->needs_texts = has_patterns || serving->claims.has_texts;
+    return serving;
+}
+
 struct phu_tables *phu_tables_new(const struct phu_snmp_device *device,
                                   const struct phu_profile *profile)
 {
-    const struct phu_check_spec *spec = &device->spec;
+    const struct phu_check_spec *spec = device->spec;
     bool has_patterns = device->snmp->serves.count > 0;
     bool has_aliases = has_patterns && profile->has_interfaces;
     unsigned count = (unsigned)profile->table_count + has_aliases;
@@ -105,19 +129,50 @@ struct phu_tables *phu_tables_new(const struct phu_snmp_device *device,
     if (!tables)
         abort();
     tables->profile = profile;
-    tables->count = count;
-    phu_claims_init(&tables->bindings, spec->served, spec->served_count);
-    tables->needs_texts = has_patterns || tables->bindings.has_texts;
+    tables->count = (uint16_t)count;
+    tables->serving = new_serving(spec, has_patterns);
     init_states(tables, device);
     return tables;
 }
 
-static void end_pass(struct phu_table_state *state)
+struct phu_pass *phu_tables_pass(const struct phu_tables *tables, unsigned index)
 {
-    if (state->pass)
-        phu_rollup_fini(&state->pass->rollup);
-    free(state->pass);
-    state->pass = NULL;
+    struct phu_pass *pass = tables->passes;
+
+    while (pass && pass->table != index)
+        pass = pass->next;
+    return pass;
+}
+
+static void end_pass(struct phu_tables *tables, unsigned index)
+{
+    struct phu_pass *pass = phu_tables_pass(tables, index), **link = &tables->passes;
+
+    if (!pass)
+        return;
+    while (*link != pass)
+        link = &(*link)->next;
+    *link = pass->next;
+    phu_rollup_fini(&pass->rollup);
+    free(pass);
+}
+
+static void end_passes(struct phu_tables *tables)
+{
+    while (tables->passes)
+        end_pass(tables, tables->passes->table);
+}
+
+static void drop_serving(struct phu_snmp *snmp, struct phu_serving *serving)
+{
+    if (!serving)
+        return;
+    snmp->rows_bound -= serving->told_bound;
+    snmp->unbound_patterns -= serving->told_strangers;
+    snmp->served_missing -= serving->told_missing;
+    phu_claims_fini(&serving->claims);
+    phu_table_examples_fini(&serving->strangers);
+    free(serving);
 }
 
 void phu_tables_drop(struct phu_snmp_device *device)
@@ -126,25 +181,20 @@ void phu_tables_drop(struct phu_snmp_device *device)
 
     if (!tables)
         return;
-    device->snmp->rows_bound -= tables->told_bound;
-    device->snmp->unbound_patterns -= tables->told_strangers;
-    device->snmp->served_missing -= tables->told_missing;
     device->tables = NULL;
-    for (unsigned i = 0; i < tables->count; i++)
-        end_pass(&tables->states[i]);
+    end_passes(tables);
     phu_rows_fini(&tables->rows);
-    phu_claims_fini(&tables->bindings);
-    phu_table_examples_fini(&tables->strangers);
+    drop_serving(device->snmp, tables->serving);
     free(tables);
 }
 
 void phu_tables_reset(struct phu_tables *tables, int64_t now_ns)
 {
     phu_rows_reset_counters(&tables->rows);
+    end_passes(tables);
     for (unsigned i = 0; i < tables->count; i++) {
         struct phu_table_state *state = &tables->states[i];
 
-        end_pass(state);
         state->failures = state->empties = 0;
         if (phu_tables_at(tables, i)->lane == PHU_LANE_STATIC) {
             state->due_ns = now_ns;
@@ -157,7 +207,7 @@ void phu_tables_reset(struct phu_tables *tables, int64_t now_ns)
 
 bool phu_tables_is_slow(const struct phu_snmp_device *device, unsigned index)
 {
-    return device->tables->states[index].period_ns != PHU_LANE_EACH_POLL;
+    return period_of(device, device->tables, index) != PHU_LANE_EACH_POLL;
 }
 
 /* A table that failed waits longer and longer. */
@@ -189,18 +239,19 @@ static bool is_busy(const struct phu_snmp_device *device, unsigned index)
 static bool is_wanted(const struct phu_snmp_device *device, unsigned index)
 {
     const struct phu_table_state *state = &device->tables->states[index];
-    int64_t now = phu_sched_now(device->snmp->env.sched).ns;
+    int64_t period = period_of(device, device->tables, index);
 
-    if (state->period_ns == PHU_LANE_OFF || state->last_poll == device->poll ||
-        is_busy(device, index) || is_waiting(device, state))
+    if (state->is_off || state->last_poll == device->poll || is_busy(device, index) ||
+        is_waiting(device, state))
         return false;
     if (state->needs_names && device->profile->has_interfaces && !device->work->has_read_interfaces)
         return false;
-    if (device->spec.trace || state->pass)
+    if (device->spec->trace || phu_tables_pass(device->tables, index))
         return true;
-    if (state->period_ns == PHU_LANE_EACH_POLL)
+    if (period == PHU_LANE_EACH_POLL)
         return !is_known_empty(device, state);
-    return phu_lane_is_due(state->due_ns, state->started_ns, state->period_ns, now);
+    return phu_lane_is_due(state->due_ns, state->started_ns, period,
+                           phu_sched_now(device->snmp->env.sched).ns);
 }
 
 /* Smaller comes first. */
@@ -210,11 +261,13 @@ static unsigned rank(const struct phu_snmp_device *device, unsigned index)
 
     if (index >= device->profile->table_count)
         return 0; /* interfaces wait for their aliases */
-    if (state->period_ns == PHU_LANE_EACH_POLL)
+    if (!phu_tables_is_slow(device, index))
         return 1;
     if (state->has_texts && !state->is_read)
         return 2;
-    return state->pass ? 3 : phu_tables_at(device->tables, index)->lane == PHU_LANE_STATIC ? 4 : 5;
+    return phu_tables_pass(device->tables, index)                          ? 3
+           : phu_tables_at(device->tables, index)->lane == PHU_LANE_STATIC ? 4
+                                                                           : 5;
 }
 
 bool phu_tables_next(const struct phu_snmp_device *device, bool is_fast_only, unsigned *index)
@@ -234,49 +287,64 @@ bool phu_tables_next(const struct phu_snmp_device *device, bool is_fast_only, un
 
 /* -- A turn ------------------------------------------------------------------------------------ */
 
+static struct phu_pass *new_pass(struct phu_tables *tables, unsigned index, int64_t now)
+{
+    struct phu_pass *pass = calloc(1, sizeof *pass);
+
+    if (!pass)
+        abort();
+    pass->table = index;
+    pass->started_ns = now;
+    pass->next = tables->passes;
+    tables->passes = pass;
+    phu_rollup_begin(&pass->rollup, phu_tables_at(tables, index));
+    return pass;
+}
+
 struct phu_pass *phu_tables_begin(struct phu_snmp_device *device, unsigned index)
 {
     struct phu_table_state *state = &device->tables->states[index];
+    struct phu_pass *pass = phu_tables_pass(device->tables, index);
     int64_t now = phu_sched_now(device->snmp->env.sched).ns;
-    int64_t stale = state->period_ns > STALE_NS ? state->period_ns : STALE_NS;
+    int64_t period = period_of(device, device->tables, index);
 
     state->last_poll = device->poll;
-    if (state->pass && now - state->pass->started_ns > stale)
-        end_pass(state);
-    if (state->pass)
-        return state->pass;
-    state->pass = calloc(1, sizeof *state->pass);
-    if (!state->pass)
-        abort();
-    state->pass->started_ns = state->started_ns = now;
-    if (state->period_ns > 0)
-        state->due_ns = phu_lane_next(state->due_ns, state->period_ns, now);
-    phu_rollup_begin(&state->pass->rollup, phu_tables_at(device->tables, index));
-    return state->pass;
+    if (pass && now - pass->started_ns <= (period > STALE_NS ? period : STALE_NS))
+        return pass;
+    end_pass(device->tables, index);
+    state->started_ns = now;
+    if (period > 0)
+        state->due_ns = phu_lane_next(state->due_ns, period, now);
+    return new_pass(device->tables, index, now);
 }
 
 static void forget_old(struct phu_snmp_device *device)
 {
     struct phu_tables *tables = device->tables;
-    int64_t now = phu_sched_now(device->snmp->env.sched).ns;
+    uint32_t now_s = (uint32_t)(phu_sched_now(device->snmp->env.sched).ns / PHU_NS_PER_S);
 
-    if (tables->forgot_ns == 0)
-        tables->forgot_ns = now;
-    if (now - tables->forgot_ns < FORGET_NS)
+    if (tables->forgot_s == 0)
+        tables->forgot_s = now_s;
+    if (now_s - tables->forgot_s < FORGET_S)
         return;
-    phu_rows_forget(&tables->rows, (uint32_t)((now - FORGET_NS) / PHU_NS_PER_S));
-    tables->forgot_ns = now;
+    phu_rows_forget(&tables->rows, now_s - FORGET_S);
+    tables->forgot_s = now_s;
 }
 
 void phu_tables_finish(struct phu_snmp_device *device, unsigned index)
 {
     struct phu_table_state *state = &device->tables->states[index];
 
-    state->rows = state->pass->rows;
+    unsigned rows = phu_tables_pass(device->tables, index)->rows;
+
+    state->rows = (uint16_t)(rows < PHU_TABLE_ROWS_MAX ? rows : PHU_TABLE_ROWS_MAX);
     state->failures = 0;
-    state->empties = state->rows ? 0 : (uint8_t)(state->empties + (state->empties < EMPTY_MAX));
+    if (rows)
+        state->empties = 0;
+    else if (state->empties < EMPTY_MAX)
+        state->empties++;
     state->is_read = true;
-    end_pass(state);
+    end_pass(device->tables, index);
     forget_old(device);
 }
 
@@ -286,23 +354,31 @@ void phu_tables_pause(struct phu_snmp_device *device, unsigned index, bool has_f
 
     if (!has_failed)
         return;
-    if (state->failures < UINT8_MAX)
+    if (state->failures < PHU_TABLE_FAILURES_MAX)
         state->failures++;
     if (state->failures >= FAILURES_MAX)
-        end_pass(state);
+        end_pass(device->tables, index);
 }
 
 /* -- Whom rows serve --------------------------------------------------------------------------- */
 
+const char *phu_tables_endpoint(const struct phu_tables *tables, uint32_t whom)
+{
+    return tables->serving ? phu_claims_endpoint(&tables->serving->claims, whom) : "";
+}
+
+/* Read, or never to be. */
+static bool is_settled(const struct phu_table_state *state)
+{
+    return state->is_read || state->is_off || state->failures >= FAILURES_MAX;
+}
+
 bool phu_tables_may_bind(const struct phu_tables *tables)
 {
-    if (!tables->needs_texts)
+    if (!tables->serving || !tables->serving->needs_texts)
         return true;
     for (unsigned i = 0; i < tables->count; i++) {
-        const struct phu_table_state *state = &tables->states[i];
-
-        if (state->has_texts && !state->is_read && state->period_ns != PHU_LANE_OFF &&
-            state->failures < FAILURES_MAX)
+        if (tables->states[i].has_texts && !is_settled(&tables->states[i]))
             return false;
     }
     return true;
@@ -331,7 +407,7 @@ static void note_missing(const struct phu_snmp_device *device, const struct phu_
 {
     char note[400];
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     if (served->ifname[0] || served->index[0])
         snprintf(note, sizeof note, "endpoint %s: the device shows no %s \"%s\"", served->endpoint,
@@ -349,9 +425,7 @@ static void note_missing(const struct phu_snmp_device *device, const struct phu_
 static bool has_read_all(const struct phu_tables *tables)
 {
     for (unsigned i = 0; i < tables->count; i++) {
-        const struct phu_table_state *state = &tables->states[i];
-
-        if (!state->is_read && state->period_ns != PHU_LANE_OFF && state->failures < FAILURES_MAX)
+        if (!is_settled(&tables->states[i]))
             return false;
     }
     return true;
@@ -359,7 +433,7 @@ static bool has_read_all(const struct phu_tables *tables)
 
 static void list_missing(const struct phu_snmp_device *device, struct phu_table_examples *missing)
 {
-    const struct phu_claims *claims = &device->tables->bindings;
+    const struct phu_claims *claims = &device->tables->serving->claims;
 
     for (size_t i = 0; i < claims->served_count && has_read_all(device->tables); i++) {
         if (claims->found[i])
@@ -369,33 +443,33 @@ static void list_missing(const struct phu_snmp_device *device, struct phu_table_
     }
 }
 
-static bool has_changed(const struct phu_tables *tables, unsigned missing)
+static bool has_changed(const struct phu_serving *serving, unsigned missing)
 {
-    return !tables->has_told || tables->told_bound != tables->bound ||
-           tables->told_strangers != tables->strangers.count || tables->told_missing != missing;
+    return !serving->has_told || serving->told_bound != serving->bound ||
+           serving->told_strangers != serving->strangers.count || serving->told_missing != missing;
 }
 
 static void tell_changes(struct phu_snmp_device *device, const struct phu_table_examples *missing)
 {
-    struct phu_tables *tables = device->tables;
+    struct phu_serving *serving = device->tables->serving;
 
-    device->snmp->rows_bound += (int64_t)tables->bound - tables->told_bound;
-    device->snmp->unbound_patterns += (int64_t)tables->strangers.count - tables->told_strangers;
-    device->snmp->served_missing += (int64_t)missing->count - tables->told_missing;
-    tables->has_told = true;
-    tables->told_bound = tables->bound;
-    tables->told_strangers = tables->strangers.count;
-    tables->told_missing = missing->count;
-    phu_log_info("snmp", "rows that serve endpoints", "device=%s bound=%u", device->spec.id,
-                 tables->bound);
+    device->snmp->rows_bound += (int64_t)serving->bound - serving->told_bound;
+    device->snmp->unbound_patterns += (int64_t)serving->strangers.count - serving->told_strangers;
+    device->snmp->served_missing += (int64_t)missing->count - serving->told_missing;
+    serving->has_told = true;
+    serving->told_bound = serving->bound;
+    serving->told_strangers = serving->strangers.count;
+    serving->told_missing = missing->count;
+    phu_log_info("snmp", "rows that serve endpoints", "device=%s bound=%u", device->spec->id,
+                 serving->bound);
     if (missing->count)
         phu_log_warn("snmp", "endpoints whose row the device does not show",
-                     "device=%s count=%u examples=\"%s\"", device->spec.id, missing->count,
+                     "device=%s count=%u examples=\"%s\"", device->spec->id, missing->count,
                      missing->text);
-    if (tables->strangers.count)
+    if (serving->strangers.count)
         phu_log_warn("snmp", "descriptions name endpoints that the inventory does not have",
-                     "device=%s count=%u examples=\"%s\"", device->spec.id, tables->strangers.count,
-                     tables->strangers.text);
+                     "device=%s count=%u examples=\"%s\"", device->spec->id,
+                     serving->strangers.count, serving->strangers.text);
 }
 
 void phu_tables_tell(struct phu_snmp_device *device)
@@ -403,11 +477,10 @@ void phu_tables_tell(struct phu_snmp_device *device)
     const struct phu_tables *tables = device->tables;
     struct phu_table_examples missing = {0};
 
-    if (!tables || !phu_tables_may_bind(tables) ||
-        (!tables->bindings.served_count && !device->snmp->serves.count))
+    if (!tables || !tables->serving || !phu_tables_may_bind(tables))
         return;
     list_missing(device, &missing);
-    if (has_changed(tables, missing.count))
+    if (has_changed(tables->serving, missing.count))
         tell_changes(device, &missing);
     phu_table_examples_fini(&missing);
 }
@@ -420,11 +493,11 @@ void phu_tables_tell_rest(const struct phu_snmp_device *device)
     for (unsigned i = 0; tables && i < tables->count; i++) {
         const struct phu_table_state *state = &tables->states[i];
 
-        if (state->period_ns == PHU_LANE_OFF) {
+        if (state->is_off) {
             snprintf(note, sizeof note, "table %s is switched off (slow or static is 0s)",
                      phu_tables_at(tables, i)->name);
             phu_tell_note(device, note);
-        } else if (state->pass || state->last_poll != device->poll) {
+        } else if (phu_tables_pass(tables, i) || state->last_poll != device->poll) {
             snprintf(note, sizeof note,
                      "table %s was not read to its end; give the poll more time (timeout)",
                      phu_tables_at(tables, i)->name);

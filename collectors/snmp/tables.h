@@ -12,44 +12,60 @@
 #include "rollup.h"
 #include "rows.h"
 
+#include <assert.h>
+
 struct phu_snmp_device;
 
 struct phu_pass {
+    struct phu_pass *next; /* of the device: passes are few at any time */
+    unsigned table;
     int64_t started_ns;
     struct phu_index place; /* the last row that is done with */
     unsigned rows;
     struct phu_rollup rollup;
 };
 
+#define PHU_TABLE_ROWS_MAX UINT16_MAX /* how many are remembered as a table's size */
+#define PHU_TABLE_FAILURES_MAX 15
+
+/* There are as many of these as devices have tables: 24 bytes each. */
 struct phu_table_state {
-    struct phu_pass *pass; /* NULL: none is under way */
-    int64_t period_ns;     /* as lanes.h has it */
-    int64_t due_ns, started_ns;
-    uint32_t rows;      /* that it had last time */
-    uint32_t last_poll; /* number of the poll in which it had its turn */
-    uint8_t failures;   /* passes in a row that broke off without getting further */
-    uint8_t empties;    /* passes in a row that found no row */
-    bool is_read;       /* it has been read whole at least once */
-    bool has_texts;     /* descriptions or serials, which bindings look into */
-    bool needs_names;   /* its rows are named after interfaces */
+    int64_t due_ns;
+    int64_t started_ns;    /* 0: never */
+    uint32_t last_poll;    /* number of the poll in which it had its turn */
+    uint16_t rows;         /* that it had last time */
+    uint16_t failures : 4; /* passes in a row that broke off without getting further */
+    uint16_t empties : 3;  /* passes in a row that found no row */
+    bool is_read : 1;      /* it has been read whole at least once */
+    bool has_texts : 1;    /* descriptions or serials, which bindings look into */
+    bool needs_names : 1;  /* its rows are named after interfaces */
+    bool is_off : 1;       /* its lane is switched off */
 };
+
+static_assert(sizeof(struct phu_table_state) == 24, "there are too many of them for more");
 
 struct phu_table_examples {
     unsigned count;
     char *text; /* a few of them; NULL: none. Most devices have nothing to tell */
 };
 
-struct phu_tables {
-    const struct phu_profile *profile;
-    struct phu_rows rows;
-    struct phu_claims bindings;
+/* Whom rows serve. */
+struct phu_serving {
+    struct phu_claims claims;
     struct phu_table_examples strangers; /* descriptions that name an endpoint nobody knows */
     unsigned bound;
     unsigned told_bound, told_strangers, told_missing; /* as last logged */
-    bool needs_texts; /* bindings cannot be judged before descriptions are read */
+    bool needs_texts; /* claims cannot be judged before descriptions are read */
     bool has_told;
-    int64_t forgot_ns;
-    unsigned count; /* the profile's tables, and the one of interface aliases */
+};
+
+struct phu_tables {
+    const struct phu_profile *profile;
+    struct phu_rows rows;
+    struct phu_serving *serving; /* NULL: the device serves nobody, and there are no patterns */
+    struct phu_pass *passes;     /* under way */
+    uint32_t forgot_s;           /* monotonic */
+    uint16_t count;              /* the profile's tables, and the one of interface aliases */
     struct phu_table_state states[];
 };
 
@@ -58,6 +74,11 @@ struct phu_tables *phu_tables_new(const struct phu_snmp_device *device,
                                   const struct phu_profile *profile);
 /* Drops those of the device; harmless when it has none. */
 void phu_tables_drop(struct phu_snmp_device *device);
+
+/* The pass under way, or NULL. */
+struct phu_pass *phu_tables_pass(const struct phu_tables *tables, unsigned index);
+/* As binding.h says it; "" for nobody. */
+const char *phu_tables_endpoint(const struct phu_tables *tables, uint32_t whom);
 
 const struct phu_profile_table *phu_tables_at(const struct phu_tables *tables, unsigned index);
 

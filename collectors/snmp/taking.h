@@ -11,6 +11,7 @@ struct phu_taking {
     struct phu_snmp_device *device;
     struct phu_tables *tables;
     struct phu_table_state *state;
+    struct phu_pass *pass;
     const struct phu_profile_table *table;
     const struct phu_gather_row *row;
     struct phu_read reads[PHU_PROFILE_COLUMNS_MAX];

@@ -92,18 +92,18 @@ static void put(const struct phu_snmp_device *device, struct phu_trace_item item
         if (!*texts[i])
             *texts[i] = "";
     }
-    phu_trace_put(device->spec.trace, &item);
+    phu_trace_put(device->spec->trace, &item);
 }
 
 void phu_tell_fact(const struct phu_snmp_device *device, const char *name, const char *value)
 {
-    if (device->spec.trace)
+    if (device->spec->trace)
         put(device, (struct phu_trace_item){.kind = PHU_TRACE_FACT, .name = name, .value = value});
 }
 
 void phu_tell_note(const struct phu_snmp_device *device, const char *note)
 {
-    if (device->spec.trace)
+    if (device->spec->trace)
         put(device, (struct phu_trace_item){.kind = PHU_TRACE_NOTE, .why = note});
 }
 
@@ -186,7 +186,7 @@ void phu_tell_row(const struct phu_snmp_device *device, const struct phu_told_ro
 {
     char index[PHU_INDEX_TEXT_SIZE];
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     phu_index_print(row->index, index, sizeof index);
     put(device, (struct phu_trace_item){.kind = PHU_TRACE_ROW,
@@ -205,7 +205,7 @@ void phu_tell_number(const struct phu_snmp_device *device, const char *table, co
 {
     char name[96] = "", text[32];
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     print_metric(metric, name, sizeof name);
     snprintf(text, sizeof text, "%.10g", value);
@@ -261,7 +261,7 @@ void phu_tell_interface(const struct phu_snmp_device *device,
     char index[16];
     struct told_interface interface = {device, row->name, index};
 
-    if (!device->spec.trace)
+    if (!device->spec->trace)
         return;
     snprintf(index, sizeof index, "%" PRIu32, row->index);
     put(device, (struct phu_trace_item){.kind = PHU_TRACE_ROW,

@@ -35,8 +35,8 @@ struct phu_served {
     const char *index;
 };
 
-/* What the agent knows of one check. The struct is good during attach; what it points at outlives
- * the attachment. */
+/* What the agent knows of one check. It and what it points at stay as they are, and where they are,
+ * until the check has been detached: a collector may keep the pointer. */
 struct phu_check_spec {
     uint32_t check;         /* handle to put into observations */
     const char *id;         /* "bn-0412-4g-vnpt/icmp", for logs */
