@@ -4,4 +4,9 @@
 
 #include "phusong/exit.h"
 
+/* Where a console keeps what it must not forget, unless told otherwise. */
+#define PHU_CONSOLE_STATE_DIR "/var/lib/phusong-console"
+
 int phu_cmd_alerts(int argc, char **argv);
+/* `phusong console maintenance`; argv[0] is that. */
+int phu_cmd_maintenance(int argc, char **argv);

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATE_DIR "/var/lib/phusong-console"
-
 static const char help[] =
     "usage: phusong alerts ls [OPTIONS]\n"
     "\n"
@@ -25,7 +23,7 @@ static const char help[] =
     "      --all              alerts that are over, too\n"
     "      --from TIME        with --all: only those that stood at this time or later\n"
     "      --label NAME=VALUE only those with this label; may be given several times\n"
-    "      --state-dir DIR    of the console (default " STATE_DIR ")\n"
+    "      --state-dir DIR    of the console (default " PHU_CONSOLE_STATE_DIR ")\n"
     "      --json             JSON instead of a table\n"
     "  -h, --help             this text\n"
     "\n"
@@ -129,7 +127,8 @@ int phu_cmd_alerts(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct request request = {.state_dir = STATE_DIR, .filter = {.is_standing_only = true}};
+    struct request request = {.state_dir = PHU_CONSOLE_STATE_DIR,
+                              .filter = {.is_standing_only = true}};
     int option, status = PHU_EXIT_OK;
 
     while (status == PHU_EXIT_OK &&
