@@ -18,6 +18,14 @@
 
 static void told(void *arg, const struct phu_session_news *news);
 
+/* Repetitions count among the messages that the device may be sent, too. */
+static int64_t wait_to_repeat(void *arg)
+{
+    struct phu_snmp_device *device = ((struct phu_snmp_line *)arg)->device;
+
+    return phu_care_wait(device, phu_sched_now(device->snmp->env.sched).ns);
+}
+
 static int start_session(struct phu_snmp_line *line)
 {
     struct phu_snmp_device *device = line->device;
@@ -30,7 +38,8 @@ static int start_session(struct phu_snmp_line *line)
                                         .secret = device->secret,
                                         .user = device->user,
                                         .timeout_ns = options->pdu_timeout_ns,
-                                        .retries = (int)options->retries,
+                                        .retries = (unsigned)options->retries,
+                                        .wait = wait_to_repeat,
                                         .told = told,
                                         .arg = line};
 
@@ -68,14 +77,40 @@ static bool is_busy(const struct phu_snmp_line *line)
     return line->is_asking || phu_timer_is_armed(&line->timer);
 }
 
+/* May the device be asked something now? Else the line's timer says when. */
+static bool may_ask(struct phu_snmp_line *line)
+{
+    struct phu_sched *sched = line->device->snmp->env.sched;
+    int64_t wait = phu_care_wait(line->device, phu_sched_now(sched).ns);
+
+    if (wait > 0)
+        phu_timer_after(sched, &line->timer, wait);
+    return wait <= 0;
+}
+
+/* Who is there? One line asks for all. */
+static bool discover(struct phu_snmp_line *line)
+{
+    if (line != line->device->work->lines[0])
+        return false;
+    if (may_ask(line)) {
+        line->is_asking = true;
+        phu_session_discover(line->session);
+    }
+    return true;
+}
+
 /* Asks what is next; false when the line has nothing to do. */
 static bool step(struct phu_snmp_line *line)
 {
     struct phu_snmp_device *device = line->device;
-    struct phu_sched *sched = device->snmp->env.sched;
     struct phu_walk_request request;
-    int64_t wait;
 
+    /* Others than the first lost theirs when the device had to say again who it is. */
+    if (!line->session && start_session(line) < 0)
+        return false;
+    if (device->work->is_discovering)
+        return discover(line);
     for (;;) {
         if (line->task == PHU_TASK_NONE && !phu_agenda_next(line))
             return false;
@@ -85,11 +120,8 @@ static bool step(struct phu_snmp_line *line)
         }
         if (phu_agenda_stop(line))
             continue;
-        wait = phu_care_wait(device, phu_sched_now(sched).ns);
-        if (wait > 0) {
-            phu_timer_after(sched, &line->timer, wait);
+        if (!may_ask(line))
             return true;
-        }
         if (phu_walk_next(&line->walk, &request)) {
             line->is_asking = true;
             phu_session_ask(line->session, &request);
@@ -159,12 +191,6 @@ void phu_snmp_line_may_ask(struct phu_timer *timer)
 
 /* -- Who is there ----------------------------------------------------------------------------- */
 
-static void discover(struct phu_snmp_line *line)
-{
-    line->is_asking = true;
-    phu_session_discover(line->session);
-}
-
 void phu_snmp_converse(struct phu_snmp_device *device)
 {
     struct phu_snmp_work *work = device->work;
@@ -176,8 +202,6 @@ void phu_snmp_converse(struct phu_snmp_device *device)
         phu_snmp_finish(device, PHU_RESULT_UNREACHABLE, "no route");
     else if (error)
         phu_snmp_finish(device, PHU_RESULT_LOCAL_ERROR, strerror(-error));
-    else if (work->is_discovering)
-        discover(work->lines[0]);
     else
         go_on(device);
 }

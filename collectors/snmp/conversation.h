@@ -2,10 +2,9 @@
  * on one line or several, and what each answer, report or silence leads to. Each conversation ends
  * with phu_snmp_finish().
  *
- * Version 3: an engine that was known and no longer answers may have been swapped or re-flashed,
- * and net-snmp drops its reports unseen. So after a timeout the engine is forgotten and asked for
- * again, once in a poll. A device that says who it is but not a word more has other secrets than
- * ours.
+ * Version 3: an engine that was known and no longer answers may have been swapped or re-flashed.
+ * So after a timeout the engine is forgotten and asked for again, once in a poll. A device that
+ * says who it is but not a word more has other secrets than ours.
  */
 #pragma once
 

@@ -2,8 +2,9 @@
  *
  *   versions 1, 2c   SEQUENCE { version, community, PDU { request id, error status, error index,
  *                               SEQUENCE { SEQUENCE { object identifier, value }, ... } } }
- *   version 3        SEQUENCE { version, SEQUENCE { message id, ... },
- *                               OCTETS { SEQUENCE { engine id, ... } }, ... }
+ *   version 3        SEQUENCE { version, SEQUENCE { message id, size, flags, security model },
+ *                               OCTETS { SEQUENCE { engine id, boots, time, user, digest, salt } },
+ *                               what is inside, or OCTETS { what is inside, encrypted } }
  *     inside           SEQUENCE { context engine id, context name, PDU }
  *
  * Devices are sloppy where it does no harm, and so are we: lengths may be written longer than
@@ -15,10 +16,6 @@
 #include <string.h>
 
 enum {
-    TAG_INTEGER = 0x02,
-    TAG_OCTETS = 0x04,
-    TAG_OBJECT_ID = 0x06,
-    TAG_SEQUENCE = 0x30,
     TAG_ADDRESS = 0x40,
     TAG_COUNTER32 = 0x41,
     TAG_GAUGE = 0x42,
@@ -29,10 +26,9 @@ enum {
     TAG_NO_INSTANCE = 0x81,
     TAG_END_OF_VIEW = 0x82,
     TAG_PDU = 0xa0, /* and the number of the PDU in the five lowest bits */
-    TAG_RESPONSE = 0xa2,
 };
 
-#define VERSION_3 3
+#define SECURITY_MODEL_USM 3
 #define LENGTH_BYTES_MAX 4
 #define TAG_IS_LONG 0x1f
 #define PARTS_MAX 128 /* of one object identifier (RFC 2578, 7.1.3) */
@@ -103,7 +99,7 @@ static bool take_number(struct bytes *from, uint64_t *number)
 {
     struct bytes content;
 
-    if (!take_tagged(from, TAG_INTEGER, &content) || content.at == content.end)
+    if (!take_tagged(from, PHU_TAG_INTEGER, &content) || content.at == content.end)
         return false;
     *number = number_of(content);
     return true;
@@ -181,7 +177,7 @@ static void read_opaque(struct bytes content, struct phu_varbind *varbind)
 static enum phu_varbind_kind kind_of(uint8_t tag)
 {
     switch (tag) {
-    case TAG_INTEGER:
+    case PHU_TAG_INTEGER:
         return PHU_VARBIND_INTEGER;
     case TAG_COUNTER32:
         return PHU_VARBIND_COUNTER32;
@@ -191,9 +187,9 @@ static enum phu_varbind_kind kind_of(uint8_t tag)
         return PHU_VARBIND_TICKS;
     case TAG_COUNTER64:
         return PHU_VARBIND_COUNTER64;
-    case TAG_OCTETS:
+    case PHU_TAG_OCTETS:
         return PHU_VARBIND_TEXT;
-    case TAG_OBJECT_ID:
+    case PHU_TAG_OBJECT_ID:
         return PHU_VARBIND_OBJECT_ID;
     case TAG_ADDRESS:
         return PHU_VARBIND_ADDRESS;
@@ -263,8 +259,8 @@ static bool read_varbinds(struct bytes list, struct phu_message_room *room,
         int used;
 
         *varbind = (struct phu_varbind){.oid = parts};
-        if (!take_tagged(&list, TAG_SEQUENCE, &pair) ||
-            !take_tagged(&pair, TAG_OBJECT_ID, &content) ||
+        if (!take_tagged(&list, PHU_TAG_SEQUENCE, &pair) ||
+            !take_tagged(&pair, PHU_TAG_OBJECT_ID, &content) ||
             !read_parts(content, parts, &varbind->oid_length) || !take(&pair, &tag, &content))
             return false;
         parts += varbind->oid_length;
@@ -279,9 +275,8 @@ static bool read_varbinds(struct bytes list, struct phu_message_room *room,
 
 /* -- Messages -------------------------------------------------------------------------------- */
 
-/* What follows the tag of a response. */
-static bool read_response(const uint8_t *bytes, struct bytes pdu, struct phu_message_room *room,
-                          struct phu_message *message)
+/* What follows the tag of a response or report. */
+static bool read_pdu(struct bytes pdu, struct phu_message_room *room, struct phu_message *message)
 {
     struct bytes list;
     uint64_t id, status, index;
@@ -291,8 +286,7 @@ static bool read_response(const uint8_t *bytes, struct bytes pdu, struct phu_mes
     message->request_id = (uint32_t)id;
     message->error_status = (long)(int32_t)status;
     message->error_index = (long)(int32_t)index;
-    message->list_at = (size_t)(pdu.at - bytes);
-    return take_tagged(&pdu, TAG_SEQUENCE, &list) && read_varbinds(list, room, message);
+    return take_tagged(&pdu, PHU_TAG_SEQUENCE, &list) && read_varbinds(list, room, message);
 }
 
 bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_room *room,
@@ -302,54 +296,98 @@ bool phu_message_decode(const uint8_t *bytes, size_t length, struct phu_message_
     uint64_t version;
 
     *message = (struct phu_message){.count = 0};
-    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, TAG_SEQUENCE, &content) ||
-        !take_number(&content, &version) || version >= VERSION_3 ||
-        !take_tagged(&content, TAG_OCTETS, &community) ||
-        !take_tagged(&content, TAG_RESPONSE, &pdu))
+    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, PHU_TAG_SEQUENCE, &content) ||
+        !take_number(&content, &version) || version > PHU_MESSAGE_V2C ||
+        !take_tagged(&content, PHU_TAG_OCTETS, &community) ||
+        !take_tagged(&content, PHU_TAG_RESPONSE, &pdu))
         return false;
     message->version = (int)version;
-    return read_response(bytes, pdu, room, message);
+    return read_pdu(pdu, room, message);
+}
+
+static struct phu_octets octets_of(struct bytes content)
+{
+    return (struct phu_octets){content.at, left(&content)};
 }
 
 bool phu_message_decode_scoped(const uint8_t *bytes, size_t length, struct phu_message_room *room,
-                               struct phu_message *message, bool *is_other)
+                               struct phu_message *message)
 {
     struct bytes from = {bytes, bytes + length}, content, engine, context, pdu;
     uint8_t tag;
 
-    *message = (struct phu_message){.version = VERSION_3};
-    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, TAG_SEQUENCE, &content) ||
-        !take_tagged(&content, TAG_OCTETS, &engine) ||
-        !take_tagged(&content, TAG_OCTETS, &context) || !take(&content, &tag, &pdu))
+    *message = (struct phu_message){.version = PHU_MESSAGE_V3};
+    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, PHU_TAG_SEQUENCE, &content) ||
+        !take_tagged(&content, PHU_TAG_OCTETS, &engine) ||
+        !take_tagged(&content, PHU_TAG_OCTETS, &context) || !take(&content, &tag, &pdu) ||
+        (tag != PHU_TAG_RESPONSE && tag != PHU_TAG_REPORT))
         return false;
-    *is_other = tag != TAG_RESPONSE;
-    return *is_other || read_response(bytes, pdu, room, message);
+    message->is_report = tag == PHU_TAG_REPORT;
+    message->engine = octets_of(engine);
+    message->context = octets_of(context);
+    return read_pdu(pdu, room, message);
 }
 
-void phu_message_empty_list(uint8_t *bytes, const struct phu_message *message)
+/* The numbers of RFC 3412 and 3414 are of 31 bits and not negative. */
+static bool take_u31(struct bytes *from, uint32_t *number)
 {
-    uint8_t *length = bytes + message->list_at + 1;
+    uint64_t wide;
 
-    if (*length & 0x80)
-        memset(length + 1, 0, *length & 0x7f);
-    else
-        *length = 0;
+    if (!take_number(from, &wide) || wide > INT32_MAX)
+        return false;
+    *number = (uint32_t)wide;
+    return true;
 }
 
-bool phu_message_peek_engine(const uint8_t *bytes, size_t length, const uint8_t **engine,
-                             size_t *engine_length)
+static bool take_octets(struct bytes *from, struct phu_octets *octets)
 {
-    struct bytes from = {bytes, bytes + length}, content, header, octets, security, id;
+    struct bytes content;
+
+    if (!take_tagged(from, PHU_TAG_OCTETS, &content))
+        return false;
+    *octets = octets_of(content);
+    return true;
+}
+
+static bool read_global(struct bytes global, struct phu_message_header *header)
+{
+    uint32_t size, model;
+    struct phu_octets flags;
+
+    if (!take_u31(&global, &header->id) || !take_u31(&global, &size) ||
+        !take_octets(&global, &flags) || flags.length != 1 || !take_u31(&global, &model))
+        return false;
+    header->flags = flags.bytes[0];
+    return model == SECURITY_MODEL_USM;
+}
+
+static bool read_security(struct bytes octets, struct phu_message_header *header)
+{
+    struct bytes security;
+
+    return take_tagged(&octets, PHU_TAG_SEQUENCE, &security) &&
+           take_octets(&security, &header->engine) && take_u31(&security, &header->boots) &&
+           take_u31(&security, &header->time_s) && take_octets(&security, &header->user) &&
+           take_octets(&security, &header->digest) && take_octets(&security, &header->salt);
+}
+
+bool phu_message_decode_header(const uint8_t *bytes, size_t length,
+                               struct phu_message_header *header)
+{
+    struct bytes from = {bytes, bytes + length}, content, global, security, data;
     uint64_t version;
 
-    if (!take_tagged(&from, TAG_SEQUENCE, &content) || !take_number(&content, &version) ||
-        version != VERSION_3 || !take_tagged(&content, TAG_SEQUENCE, &header) ||
-        !take_tagged(&content, TAG_OCTETS, &octets) ||
-        !take_tagged(&octets, TAG_SEQUENCE, &security) || !take_tagged(&security, TAG_OCTETS, &id))
+    *header = (struct phu_message_header){.id = 0};
+    if (length > PHU_MESSAGE_SIZE_MAX || !take_tagged(&from, PHU_TAG_SEQUENCE, &content) ||
+        !take_number(&content, &version) || version != PHU_MESSAGE_V3 ||
+        !take_tagged(&content, PHU_TAG_SEQUENCE, &global) || !read_global(global, header) ||
+        !take_tagged(&content, PHU_TAG_OCTETS, &security) || !read_security(security, header))
         return false;
-    *engine = id.at;
-    *engine_length = left(&id);
-    return *engine_length > 0;
+    header->length = (size_t)(content.end - bytes);
+    if (header->flags & PHU_MESSAGE_PRIVACY)
+        return take_octets(&content, &header->data);
+    header->data = octets_of(content);
+    return take_tagged(&content, PHU_TAG_SEQUENCE, &data);
 }
 
 bool phu_message_peek_id(const uint8_t *bytes, size_t length, uint32_t *id)
@@ -359,13 +397,14 @@ bool phu_message_peek_id(const uint8_t *bytes, size_t length, uint32_t *id)
     size_t claimed;
     uint8_t tag;
 
-    if (!read_header(&from, &tag, &claimed) || tag != TAG_SEQUENCE || !take_number(&from, &version))
+    if (!read_header(&from, &tag, &claimed) || tag != PHU_TAG_SEQUENCE ||
+        !take_number(&from, &version))
         return false;
-    if (version == VERSION_3) {
-        if (!read_header(&from, &tag, &claimed) || tag != TAG_SEQUENCE)
+    if (version == PHU_MESSAGE_V3) {
+        if (!read_header(&from, &tag, &claimed) || tag != PHU_TAG_SEQUENCE)
             return false;
-    } else if (!take_tagged(&from, TAG_OCTETS, &community) || !read_header(&from, &tag, &claimed) ||
-               (tag & 0xe0) != TAG_PDU) {
+    } else if (!take_tagged(&from, PHU_TAG_OCTETS, &community) ||
+               !read_header(&from, &tag, &claimed) || (tag & 0xe0) != TAG_PDU) {
         return false;
     }
     if (!take_number(&from, &number))

@@ -1,10 +1,10 @@
-/* One conversation with one device: a net-snmp session and a timer, alive only while the device is
+/* One conversation with one device: questions, repetitions, answers; alive only while the device is
  * being polled; several with one device at a time are fine. Nothing above it knows a socket,
  * nothing below it knows IF-MIB.
  *
- * net-snmp encodes, decodes, authenticates and repeats; its transport is ours, and all sessions
- * share one socket per address family (socket.h). Every question ends in one call of `told`, never
- * from inside the call that asked.
+ * All sessions share one socket per address family (socket.h). Questions are written by encode.h
+ * and answers read by message.h; version 3 goes through secure.h. Every question ends in one call
+ * of `told`, never from inside the call that asked.
  */
 #pragma once
 
@@ -14,7 +14,6 @@
 
 struct phu_sched;
 struct phu_secret;
-struct phu_usm;
 struct phu_usm_engine;
 struct phu_usm_user;
 struct phu_session;
@@ -64,15 +63,17 @@ struct phu_session_config {
     const struct phu_secret *secret;
     struct phu_usm_user *user; /* version 3, when the engine is known */
     int64_t timeout_ns;        /* of one message */
-    int retries;
+    unsigned retries;
+    /* May a message be sent that was not asked for, a repetition? Returns how long it must wait; 0:
+     * it may, and counts. NULL: always. */
+    int64_t (*wait)(void *arg);
     void (*told)(void *arg, const struct phu_session_news *news);
     void *arg;
 };
 
-/* What sessions share: sockets and buffers. `counts` and `usm` outlive it. */
+/* What sessions share: sockets and buffers. `counts` outlives it. */
 int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
-                          struct phu_udp_counts *counts, struct phu_usm *usm,
-                          struct phu_session_shell **out);
+                          struct phu_udp_counts *counts, struct phu_session_shell **out);
 void phu_session_shell_free(struct phu_session_shell *shell);
 
 int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,

@@ -102,7 +102,7 @@ static int snmp_open(const struct phu_collector_env *env, const void *conf, void
         error = phu_usm_new(&self->usm);
     if (!error)
         error = phu_session_shell_new(env->sched, self->options->receive_buffer, &self->udp,
-                                      self->usm, &self->shell);
+                                      &self->shell);
     if (error) {
         free_parts(self);
         return error;

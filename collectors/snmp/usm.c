@@ -1,10 +1,4 @@
-/* What net-snmp keeps for the whole process. See usm.h.
- *
- * The table of clocks cannot be reached from outside, but its entries can. So each of its chains
- * gets one entry that stays, and behind that one the clock of whoever is being served is hung in
- * and taken off again; the library finds it there and keeps it up to date. To have the library do
- * this itself would cost six digests of the engine ID for every message, a third of everything.
- */
+/* See usm.h. net-snmp is here for its ways to make keys, of which there are two for long ones. */
 #include "usm.h"
 
 #include "phusong/log.h"
@@ -14,12 +8,8 @@
 
 #include <net-snmp/net-snmp-includes.h>
 
-#include <net-snmp/library/lcd_time.h>
-
 #include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,23 +23,22 @@
 /* So many clones are named, each once; a province of them would fill the journal. */
 #define CLONES_NAMED_MAX 256
 
-#define ANCHOR_SIZE 8
+/* RFC 3414, 2.2.3: how far clocks may be apart, and where boots stop for good. */
+#define TIME_WINDOW_S 150
+#define BOOTS_MAX INT32_MAX
+
+#define NS_PER_S INT64_C(1000000000)
 
 struct phu_usm_user {
     struct phu_usm_user *next;
     struct phu_usm_engine engine;
-    struct usmUser *user;
-    struct enginetime_struct clock; /* kept up to date by the library while it is in its table */
-    size_t chain;                   /* of that table, for this engine */
+    struct phu_crypt_keys keys;
     char *owner;
     struct sockaddr_in6 address; /* or sockaddr_in */
 };
 
 struct phu_usm {
     struct phu_usm_user *buckets[BUCKETS];
-    /* An entry of each chain of the library's table, of an engine that does not exist; it stays. */
-    struct enginetime_struct *anchors[ETIMELIST_SIZE];
-    uint8_t anchor_ids[ETIMELIST_SIZE][ANCHOR_SIZE];
     char *clones[CLONES_NAMED_MAX]; /* owners that have been named */
     size_t clone_count;
 };
@@ -86,38 +75,6 @@ static void start_library(void)
     snmp_register_callback(SNMP_CALLBACK_LIBRARY, SNMP_CALLBACK_LOGGING, forward_log, NULL);
 }
 
-static void drop_anchor(struct phu_usm *usm, size_t chain)
-{
-    const uint8_t *id = usm->anchor_ids[chain];
-
-    set_enginetime(id, ANCHOR_SIZE, 0, 0, FALSE);
-    usm->anchors[chain] = search_enginetime_list(id, ANCHOR_SIZE);
-    if (!usm->anchors[chain])
-        abort();
-}
-
-/* Which chain an engine belongs to is found by trying. */
-static void drop_anchors(struct phu_usm *usm)
-{
-    uint8_t id[ANCHOR_SIZE] = {0x80, 0, 0, 0, 5};
-    size_t dropped = 0;
-
-    while (dropped < ETIMELIST_SIZE) {
-        int chain;
-
-        if (++id[ANCHOR_SIZE - 1] == 0)
-            id[ANCHOR_SIZE - 2]++;
-        chain = hash_engineID(id, ANCHOR_SIZE);
-        if (chain < 0 || chain >= ETIMELIST_SIZE)
-            abort();
-        if (usm->anchors[chain])
-            continue;
-        memcpy(usm->anchor_ids[chain], id, ANCHOR_SIZE);
-        drop_anchor(usm, (size_t)chain);
-        dropped++;
-    }
-}
-
 int phu_usm_new(struct phu_usm **out)
 {
     struct phu_usm *usm = calloc(1, sizeof *usm);
@@ -125,7 +82,6 @@ int phu_usm_new(struct phu_usm **out)
     if (!usm)
         return -ENOMEM;
     start_library();
-    drop_anchors(usm);
     *out = usm;
     return 0;
 }
@@ -198,23 +154,36 @@ static int set_keys(struct usmUser *user, const struct phu_secret *secret)
     return 0;
 }
 
-static struct usmUser *build_user(const struct phu_usm_engine *engine,
-                                  const struct phu_secret *secret)
+static void copy_keys(const struct usmUser *user, const struct phu_secret *secret,
+                      struct phu_crypt_keys *keys)
+{
+    *keys =
+        (struct phu_crypt_keys){.auth = (uint8_t)secret->auth, .privacy = (uint8_t)secret->privacy};
+    if (user->authKey) {
+        keys->auth_length = (uint8_t)user->authKeyLen;
+        memcpy(keys->auth_key, user->authKey, user->authKeyLen);
+    }
+    if (user->privKey)
+        memcpy(keys->privacy_key, user->privKey, user->privKeyLen);
+}
+
+/* By way of a user of net-snmp's, to whom its functions belong. */
+static int make_keys(const struct phu_usm_engine *engine, const struct phu_secret *secret,
+                     struct phu_crypt_keys *keys)
 {
     struct usmUser *user = usm_create_user();
+    int error = -ENOTSUP;
 
     if (!user)
-        return NULL;
+        return -ENOMEM;
     user->engineID = netsnmp_memdup(engine->id, engine->length);
     user->engineIDLen = engine->length;
-    user->name = strdup(secret->user);
-    user->secName = strdup(secret->user);
-    user->userStorageType = ST_READONLY;
-    if (!user->engineID || !user->name || !user->secName || set_keys(user, secret) < 0) {
-        usm_free_user(user);
-        return NULL;
-    }
-    return user;
+    if (user->engineID)
+        error = set_keys(user, secret);
+    if (!error)
+        copy_keys(user, secret, keys);
+    usm_free_user(user);
+    return error;
 }
 
 static bool is_named(const struct phu_usm *usm, const char *owner)
@@ -251,25 +220,9 @@ static void look_for_clone(struct phu_usm *usm, const struct phu_usm_user *user)
 
 static void free_user(struct phu_usm_user *user)
 {
-    if (user->user)
-        usm_free_user(user->user);
     free(user->owner);
+    explicit_bzero(&user->keys, sizeof user->keys);
     free(user);
-}
-
-static void start_clock(struct phu_usm_user *user)
-{
-    const struct phu_usm_engine *engine = &user->engine;
-    int chain = hash_engineID(engine->id, engine->length);
-
-    if (chain < 0 || chain >= ETIMELIST_SIZE)
-        abort();
-    user->chain = (size_t)chain;
-    user->clock = (struct enginetime_struct){.engineID = user->engine.id,
-                                             .engineID_len = engine->length,
-                                             .engineBoot = engine->boots,
-                                             .engineTime = engine->time_s,
-                                             .lastReceivedEngineTime = engine->local_s};
 }
 
 int phu_usm_take(struct phu_usm *usm, const struct phu_usm_engine *engine,
@@ -280,16 +233,15 @@ int phu_usm_take(struct phu_usm *usm, const struct phu_usm_engine *engine,
 
     if (!user)
         return -ENOMEM;
-    *user = (struct phu_usm_user){
-        .engine = *engine, .user = build_user(engine, secret), .owner = strdup(owner->name)};
-    if (!user->user || !user->owner) {
+    user->engine = *engine;
+    user->owner = strdup(owner->name);
+    if (!user->owner || make_keys(engine, secret, &user->keys) < 0) {
         free_user(user);
         return -ENOTSUP;
     }
     memcpy(&user->address, owner->address,
            owner->address->sa_family == AF_INET6 ? sizeof user->address
                                                  : sizeof(struct sockaddr_in));
-    start_clock(user);
     look_for_clone(usm, user);
     user->next = *bucket;
     *bucket = user;
@@ -315,45 +267,41 @@ const struct phu_usm_engine *phu_usm_engine(const struct phu_usm_user *user)
     return &user->engine;
 }
 
-/* -- What the library knows ------------------------------------------------------------------ */
-
-void phu_usm_enter(struct phu_usm *usm, struct phu_usm_user *user)
+const struct phu_crypt_keys *phu_usm_keys(const struct phu_usm_user *user)
 {
-    if (!user)
-        return;
-    usm_add_user(user->user);
-    user->clock.next = usm->anchors[user->chain]->next;
-    usm->anchors[user->chain]->next = &user->clock;
+    return &user->keys;
 }
 
-void phu_usm_leave(struct phu_usm *usm, struct phu_usm_user *user)
+/* -- Clocks ---------------------------------------------------------------------------------- */
+
+struct phu_crypt_moment phu_usm_moment(const struct phu_usm_user *user, int64_t now_ns)
 {
-    if (!user)
-        return;
-    usm->anchors[user->chain]->next = user->clock.next;
-    usm_remove_user(user->user);
-    /* The library leaves both pointing into its list, and follows them when freeing. */
-    user->user->next = NULL;
-    user->user->prev = NULL;
+    const struct phu_usm_engine *engine = &user->engine;
+    int64_t time_s = engine->time_s;
+
+    /* Before the engine has told its time, we would only guess. */
+    if (engine->boots || engine->time_s)
+        time_s += (now_ns - engine->at_ns) / NS_PER_S;
+    return (struct phu_crypt_moment){engine->boots,
+                                     time_s > INT32_MAX ? INT32_MAX : (uint32_t)time_s};
 }
 
-void phu_usm_read_clock(struct phu_usm_engine *engine)
+bool phu_usm_heard(struct phu_usm_user *user, const struct phu_crypt_moment *moment,
+                   bool is_authentic, int64_t now_ns)
 {
-    const struct enginetime_struct *found = search_enginetime_list(engine->id, engine->length);
+    struct phu_usm_engine *engine = &user->engine;
+    struct phu_crypt_moment ours = phu_usm_moment(user, now_ns);
+    bool is_ahead = moment->boots > engine->boots ||
+                    (moment->boots == engine->boots && moment->time_s > engine->time_s);
+    bool is_in_window = is_ahead || (moment->boots == engine->boots &&
+                                     moment->time_s + TIME_WINDOW_S >= ours.time_s);
 
-    if (!found)
-        return;
-    engine->boots = found->engineBoot;
-    engine->time_s = found->engineTime;
-    engine->local_s = found->lastReceivedEngineTime;
-}
-
-void phu_usm_forget(struct phu_usm *usm, const uint8_t *engine, size_t length)
-{
-    int chain = length > 0 && length <= UINT_MAX ? hash_engineID(engine, (u_int)length) : -1;
-
-    if (chain < 0 || !search_enginetime_list(engine, (u_int)length))
-        return;
-    free_enginetime((u_char *)engine, length); /* and all others of its chain */
-    drop_anchor(usm, (size_t)chain);
+    if (is_authentic ? is_ahead || !engine->is_authentic : is_ahead && !engine->is_authentic) {
+        is_in_window = true;
+        engine->is_authentic = is_authentic;
+        engine->boots = moment->boots;
+        engine->time_s = moment->time_s;
+        engine->at_ns = now_ns;
+    }
+    return !is_authentic || (is_in_window && moment->boots != BOOTS_MAX);
 }

@@ -1,16 +1,17 @@
-/* What net-snmp keeps for the whole process: its initialisation, the list of version 3 users, and
- * the table of engines' clocks.
+/* The users of version 3 at their engines: whose engine is whose, keys made for each, and the
+ * engines' clocks; what RFC 3414 calls the local configuration datastore. And net-snmp, which makes
+ * the keys.
  *
- * The list is searched from its head and the table has 23 chains, for every message several times,
- * so with thousands of devices they would cost more than everything else. Here every device has its
- * own user and clock, and the library knows them only between enter and leave: around one call into
- * it. So list and table have one entry at most, whatever the number of devices, and two devices
- * with one engine ID, clones of one image, do not disturb each other's clocks, keys or passphrases;
- * that they are clones is reported all the same, because other programs will be disturbed. What a
- * device was believed to be goes with its user: after a new discovery nothing old is left.
+ * Every device has its own user and clock, so two devices with one engine ID, clones of one image,
+ * do not disturb each other; that they are clones is reported all the same, because other programs
+ * will be disturbed. What a device was believed to be goes with its user: after a new discovery
+ * nothing old is left.
  */
 #pragma once
 
+#include "crypt.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -24,9 +25,10 @@ struct phu_usm_user;
 /* Who a device is, and its SNMP clock (RFC 3414, 2.2) as last heard. */
 struct phu_usm_engine {
     uint8_t id[PHU_ENGINE_ID_MAX];
-    uint8_t length; /* of the id; 0: not known */
-    unsigned boots, time_s;
-    int64_t local_s; /* when that was, on net-snmp's own clock */
+    uint8_t length;    /* of the id; 0: not known */
+    bool is_authentic; /* the clock was in a message that only the engine can have made */
+    uint32_t boots, time_s;
+    int64_t at_ns; /* monotonic: when it was so */
 };
 
 /* One at a time in a process. Loads no MIBs, reads no configuration, writes no files. */
@@ -49,13 +51,12 @@ int phu_usm_take(struct phu_usm *usm, const struct phu_usm_engine *engine,
 void phu_usm_drop(struct phu_usm *usm, struct phu_usm_user *user);
 
 const struct phu_usm_engine *phu_usm_engine(const struct phu_usm_user *user);
+const struct phu_crypt_keys *phu_usm_keys(const struct phu_usm_user *user);
 
-/* Between these two net-snmp knows the user and the clock of its engine, and nobody else's. NULL:
- * it knows nobody, as for discovery. They do not nest. */
-void phu_usm_enter(struct phu_usm *usm, struct phu_usm_user *user);
-void phu_usm_leave(struct phu_usm *usm, struct phu_usm_user *user);
-/* Before that: the clock that net-snmp has learnt of this engine. */
-void phu_usm_read_clock(struct phu_usm_engine *engine);
-/* After that, when a message named this engine and it is not the user's: the library remembers each
- * that it ever heard of. */
-void phu_usm_forget(struct phu_usm *usm, const uint8_t *engine, size_t length);
+/* What the engine's clock shows now. */
+struct phu_crypt_moment phu_usm_moment(const struct phu_usm_user *user, int64_t now_ns);
+/* The engine has told its clock: sets ours after it where it is ahead. False when the message is
+ * out of the time window (RFC 3414, 3.2, 7b): a repetition of something old. What is not authentic
+ * sets the clock only as long as nothing authentic has. */
+bool phu_usm_heard(struct phu_usm_user *user, const struct phu_crypt_moment *moment,
+                   bool is_authentic, int64_t now_ns);

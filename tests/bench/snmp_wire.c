@@ -290,7 +290,8 @@ static void set_up(struct bench *bench, int argc, char **argv)
     phu_timer_init(&bench->pulse, pulse);
     phu_timer_init(&bench->more, poll_more);
     if (phu_loop_new(&bench->sched) < 0 || phu_usm_new(&bench->usm) < 0 ||
-        phu_session_shell_new(bench->sched, 16 << 20, &bench->counts, bench->usm, &bench->shell) <
+        phu_session_shell_new(bench->sched, 16 << 20, &bench->counts, &bench->shell) <
+
             0)
         abort();
 }

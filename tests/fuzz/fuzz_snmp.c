@@ -1,10 +1,11 @@
 /* Answers of a device, from the datagram to the observation: the whole collector on the virtual
- * clock, with real sockets of loopback: what is fuzzed comes out of the collector's own socket,
- * finds its session, and net-snmp decodes what it would decode.
+ * clock, with real sockets of loopback: what is fuzzed comes out of the collector's own socket and
+ * finds its session.
  *
  * Input: a byte that chooses the version (bits 0-1) and whether there are retries (bit 2), then
  * answers, each a 16-bit length and the bytes. Request and message ids are fixed (see
- * __wrap_getrandom), so answers in the corpus are accepted. net-snmp itself is not instrumented.
+ * __wrap_getrandom), so answers in the corpus are accepted. Digests are not: messages that are
+ * signed have fuzz_snmp_secure.
  */
 #include "phusong/collector.h"
 #include "phusong/credential.h"

@@ -31,37 +31,52 @@ static void check_all(const uint8_t *data, size_t size, const struct phu_message
         check(data, size, room, &message->varbinds[i]);
 }
 
-/* What the library is shown in the place of an answer of version 3. */
+static void check_octets(const uint8_t *data, size_t size, const struct phu_octets *octets)
+{
+    assert(octets->bytes >= data && octets->bytes + octets->length <= data + size);
+}
+
+/* What is inside a message of version 3. */
 static void try_scoped(const uint8_t *data, size_t size, struct phu_message_room *room)
 {
     struct phu_message message;
-    uint8_t *copy = malloc(size + 1);
-    bool is_other;
 
-    memcpy(copy, data, size);
-    if (phu_message_decode_scoped(copy, size, room, &message, &is_other) && !is_other) {
-        check_all(copy, size, room, &message);
-        phu_message_empty_list(copy, &message);
-        assert(phu_message_decode_scoped(copy, size, room, &message, &is_other));
-        assert(!is_other && message.count == 0);
-    }
-    free(copy);
+    if (!phu_message_decode_scoped(data, size, room, &message))
+        return;
+    check_octets(data, size, &message.engine);
+    check_octets(data, size, &message.context);
+    check_all(data, size, room, &message);
+}
+
+/* What is around it. */
+static void try_header(const uint8_t *data, size_t size)
+{
+    struct phu_message_header header;
+    uint32_t id;
+
+    if (!phu_message_decode_header(data, size, &header))
+        return;
+    assert(phu_message_peek_id(data, size, &id) && id == header.id);
+    assert(header.length <= size);
+    assert(header.id <= INT32_MAX && header.boots <= INT32_MAX && header.time_s <= INT32_MAX);
+    check_octets(data, header.length, &header.engine);
+    check_octets(data, header.length, &header.user);
+    check_octets(data, header.length, &header.digest);
+    check_octets(data, header.length, &header.salt);
+    check_octets(data, header.length, &header.data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct phu_message_room *room;
     struct phu_message message;
-    const uint8_t *engine;
-    size_t engine_length;
     uint32_t id;
 
     if (!room)
         room = calloc(1, sizeof *room);
     try_scoped(data, size, room);
+    try_header(data, size);
     phu_message_peek_id(data, size, &id);
-    if (phu_message_peek_engine(data, size, &engine, &engine_length))
-        assert(engine >= data && engine + engine_length <= data + size);
     if (!phu_message_decode(data, size, room, &message))
         return 0;
     assert(phu_message_peek_id(data, size, &id) && id == message.request_id);

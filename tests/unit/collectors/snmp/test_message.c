@@ -243,47 +243,84 @@ static void more_objects_than_there_is_room_for_are_left_out(void **state)
     free(bytes);
 }
 
-/* Inside version 3: the same, and what the library is then shown. */
-static void scoped_messages_are_read_and_emptied(void **state)
+/* Inside version 3: the same, and whose objects they are. What fills a block up is left. */
+static void scoped_messages_are_read(void **state)
 {
     uint8_t scoped[] = {0x30, 0x2c, 0x04, 0x03, 0x65, 0x6e, 0x67, 0x04, 0x00, 0xa2, 0x23, 0x02,
                         0x02, 0x12, 0x34, 0x02, 0x01, 0x00, 0x02, 0x01, 0x00, 0x30, 0x81, 0x16,
                         0x30, 0x09, 0x06, 0x03, 0x2b, 0x06, 0x01, 0x04, 0x02, 0x6f, 0x6b, 0x30,
-                        0x09, 0x06, 0x03, 0x2b, 0x06, 0x02, 0x43, 0x02, 0x01, 0x00};
+                        0x09, 0x06, 0x03, 0x2b, 0x06, 0x02, 0x43, 0x02, 0x01, 0x00, 0x00, 0x00};
+    size_t whole = sizeof scoped - 2;
     struct phu_message message;
-    bool is_other = true;
 
-    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
-    assert_false(is_other);
+    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message));
+    assert_false(message.is_report);
     assert_int_equal(message.version, 3);
     assert_int_equal(message.request_id, 0x1234);
+    assert_int_equal(message.engine.length, 3);
+    assert_memory_equal(message.engine.bytes, "eng", 3);
+    assert_int_equal(message.context.length, 0);
     assert_int_equal(message.count, 2);
     assert_memory_equal(message.varbinds[0].text, "ok", 2);
     assert_int_equal(message.varbinds[1].number, 256);
-    phu_message_empty_list(scoped, &message);
-    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
-    assert_int_equal(message.count, 0);
-    scoped[9] = 0xa8; /* a report: the library's to read */
-    assert_true(phu_message_decode_scoped(scoped, sizeof scoped, *state, &message, &is_other));
-    assert_true(is_other);
-    for (size_t length = 0; length < sizeof scoped; length++)
-        assert_false(phu_message_decode_scoped(scoped, length, *state, &message, &is_other));
+    scoped[9] = 0xa8;
+    assert_true(phu_message_decode_scoped(scoped, whole, *state, &message));
+    assert_true(message.is_report);
+    for (size_t length = 0; length < whole; length++)
+        assert_false(phu_message_decode_scoped(scoped, length, *state, &message));
+    scoped[9] = 0xa0; /* a question */
+    assert_false(phu_message_decode_scoped(scoped, whole, *state, &message));
 }
 
-static void engines_are_found(void **state)
+/* Neither signed nor encrypted, from an engine `eng` that started once, two seconds ago. */
+static const uint8_t plain_v3[] = {0x30, 0x2f, 0x02, 0x01, 0x03, 0x30, 0x0e, 0x02, 0x02, 0x01,
+                                   0x01, 0x02, 0x02, 0x05, 0xdc, 0x04, 0x01, 0x00, 0x02, 0x01,
+                                   0x03, 0x04, 0x18, 0x30, 0x16, 0x04, 0x03, 0x65, 0x6e, 0x67,
+                                   0x02, 0x01, 0x01, 0x02, 0x01, 0x02, 0x04, 0x02, 0x6d, 0x65,
+                                   0x04, 0x03, 0x78, 0x79, 0x7a, 0x04, 0x00, 0x30, 0x00};
+
+static void headers_of_version_3_are_read(void **state)
 {
-    static const uint8_t bytes[] = {0x30, 0x26, 0x02, 0x01, 0x03, 0x30, 0x0e, 0x02, 0x02, 0x01,
-                                    0x01, 0x02, 0x02, 0x05, 0xdc, 0x04, 0x01, 0x04, 0x02, 0x01,
-                                    0x03, 0x04, 0x0d, 0x30, 0x0b, 0x04, 0x03, 0x65, 0x6e, 0x67,
-                                    0x02, 0x01, 0x01, 0x02, 0x01, 0x02, 0x04, 0x02, 0x78, 0x78};
-    const uint8_t *engine;
-    size_t length;
+    struct phu_message_header header;
 
     (void)state;
-    assert_false(phu_message_peek_engine(bytes, sizeof bytes - 1, &engine, &length));
-    assert_true(phu_message_peek_engine(bytes, sizeof bytes, &engine, &length));
-    assert_int_equal(length, 3);
-    assert_memory_equal(engine, "eng", 3);
+    assert_true(phu_message_decode_header(plain_v3, sizeof plain_v3, &header));
+    assert_int_equal(header.id, 0x101);
+    assert_int_equal(header.flags, 0);
+    assert_int_equal(header.engine.length, 3);
+    assert_memory_equal(header.engine.bytes, "eng", 3);
+    assert_int_equal(header.boots, 1);
+    assert_int_equal(header.time_s, 2);
+    assert_memory_equal(header.user.bytes, "me", 2);
+    assert_int_equal(header.digest.length, 3);
+    assert_ptr_equal(header.digest.bytes, plain_v3 + 42);
+    assert_int_equal(header.salt.length, 0);
+    assert_int_equal(header.length, sizeof plain_v3);
+    assert_int_equal(header.data.length, 2);
+    assert_int_equal(header.data.bytes[0], 0x30);
+    for (size_t length = 0; length < sizeof plain_v3; length++)
+        assert_false(phu_message_decode_header(plain_v3, length, &header));
+}
+
+static bool is_header_read_with(size_t at, uint8_t byte)
+{
+    struct phu_message_header header;
+    uint8_t bytes[sizeof plain_v3];
+
+    memcpy(bytes, plain_v3, sizeof bytes);
+    bytes[at] = byte;
+    return phu_message_decode_header(bytes, sizeof bytes, &header);
+}
+
+static void other_headers_are_refused(void **state)
+{
+    (void)state;
+    assert_false(is_header_read_with(4, 1));     /* version 2c */
+    assert_false(is_header_read_with(20, 2));    /* another security model */
+    assert_false(is_header_read_with(32, 0xff)); /* negative boots */
+    assert_false(is_header_read_with(23, 0x04)); /* no SEQUENCE of parameters */
+    assert_false(is_header_read_with(17, 0x02)); /* said to be encrypted, but is not */
+    assert_true(is_header_read_with(17, 0x01));  /* whether it is signed well is seen elsewhere */
 }
 
 static void ids_are_found_without_reading_on(void **state)
@@ -317,8 +354,9 @@ int main(void)
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(only_responses_count),
         cmocka_unit_test(more_objects_than_there_is_room_for_are_left_out),
-        cmocka_unit_test(scoped_messages_are_read_and_emptied),
-        cmocka_unit_test(engines_are_found),
+        cmocka_unit_test(scoped_messages_are_read),
+        cmocka_unit_test(headers_of_version_3_are_read),
+        cmocka_unit_test(other_headers_are_refused),
         cmocka_unit_test(ids_are_found_without_reading_on),
     };
 
