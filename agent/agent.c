@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "config.h"
 #include "core/inventory.h"
+#include "doubts.h"
 #include "generation.h"
 #include "loop.h"
 #include "memory.h"
@@ -51,6 +52,7 @@ struct agent {
     struct phu_http_client *http;
     struct phu_monitor *monitor;
     struct phu_checks *checks;
+    struct phu_doubts doubts;
     struct phu_roster roster;
     struct phu_spool *spool;
     struct phu_outlets outlets;
@@ -138,6 +140,16 @@ static bool find_endpoint(void *arg, const char *id, struct phu_subject *subject
     return true;
 }
 
+static uint32_t find_primary(void *arg, const char *id)
+{
+    const struct agent *agent = arg;
+    uint32_t endpoint = phu_inventory_find_endpoint(agent->inventory, id);
+
+    return endpoint == PHU_INVENTORY_NONE || !agent->inventory->endpoints[endpoint].check_count
+               ? 0
+               : phu_roster_handle(&agent->roster, agent->inventory->endpoints[endpoint].checks);
+}
+
 static int apply_dns(struct agent *agent, const struct phu_config *config)
 {
     const struct phu_strings *servers = &config->agent.dns_servers;
@@ -155,7 +167,9 @@ static int open_basics(struct agent *agent)
         .emit = agent->args->is_once ? emit_to_stdout : emit_to_spool,
         .emit_arg = agent,
         .endpoint = find_endpoint,
+        .primary = find_primary,
         .endpoint_arg = agent,
+        .pace = agent->args->is_once ? NULL : &config->states,
     };
     int error = phu_loop_new(&agent->sched);
 
@@ -179,6 +193,8 @@ static int open_basics(struct agent *agent)
         return error;
     phu_monitor_on_verdict(agent->monitor, verdict_came, agent);
     agent->checks = phu_checks_new(agent->sched, agent->stats, config->agent.id);
+    if (!agent->args->is_once)
+        phu_doubts_connect(&agent->doubts, agent->monitor, agent->checks, &config->states);
     return 0;
 }
 

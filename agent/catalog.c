@@ -12,6 +12,9 @@
 static const struct phu_catalog_field primary_fields[] = {
     {"sent", "integer", "1", "sum", "probes with a verdict, whether answered or not", ""},
     {"lost", "integer", "1", "sum", "of these, failed: no answer, or not the one expected", ""},
+    {"confirm_sent", "integer", "1", "sum",
+     "probes out of turn, to confirm an outage or a recovery; in none of the other numbers", ""},
+    {"confirm_lost", "integer", "1", "sum", "of these, failed", ""},
     {"rtt_sum_us", "integer", "us", "sum", "round trips, added up", ""},
     {"rtt_count", "integer", "1", "sum", "number of round trips", ""},
     {"rtt_min_us", "integer", "us", "minimum", "shortest round trip", ""},
@@ -30,8 +33,17 @@ static const struct phu_catalog_field primary_fields[] = {
     {"unknown_ms", "integer", "ms", "sum", "time in which nothing is known: not measured", ""},
     {"good_ms", "integer", "ms", "sum",
      "time in which every threshold of the quality profile was met", ""},
+    {"maintenance_ms", "integer", "ms", "sum",
+     "time of announced work, in whatever state: it is part of the five as well", ""},
     {"span_ms", "integer", "ms", "sum", "true length of the window: the sum of the five states",
      ""},
+};
+
+static const struct phu_catalog_field state_fields[] = {
+    {"code", "integer", "1", "latest", "0 up, 1 degraded, 2 down, 3 unreachable, 4 unknown", ""},
+    {"flapping", "integer", "1", "latest",
+     "1 while it comes and goes, and is held at the worst of its states", ""},
+    {"maintenance", "integer", "1", "latest", "1 during announced work", ""},
 };
 
 static const struct phu_catalog_field secondary_fields[] = {
@@ -56,6 +68,10 @@ static const struct statistic statistics[] = {
     {"config_reload_failed", "gauge", "",
      "1 when the last reload found mistakes and the old configuration is still running"},
     {"config_reloads_total", "counter", "", "Reloads asked for"},
+    {"confirm_probes_total", "counter", "", "Probes sent to confirm a suspicion or a recovery"},
+    {"confirm_rounds_total", "counter", "", "Suspicions and recoveries that were confirmed"},
+    {"confirm_waiting", "gauge", "",
+     "Checks that wait to be confirmed, because states.confirm_rate is used up"},
     {"exporter_backoff_seconds", "gauge", "exporter", "Time until the next attempt"},
     {"exporter_dead_letter_files_removed_total", "counter", "exporter",
      "Dead-letter files removed for want of room"},
@@ -281,6 +297,20 @@ static void visit_primaries(const struct phu_collector *const *collectors,
     }
 }
 
+static void visit_states(const struct phu_catalog_visitor *visitor)
+{
+    visitor->measurement(
+        visitor->arg,
+        &(struct phu_catalog_measurement){
+            .name = "state",
+            .tags = "agent,commune,endpoint,hamlet,operator,technology|device,site",
+            .row_tags = "",
+            .served_tags = "",
+            .meaning = "the state of an endpoint or a device, when it changes and at each window's "
+                       "end"});
+    visit_fields(visitor, state_fields, sizeof state_fields / sizeof *state_fields);
+}
+
 #define CHECK_TAGS "agent,check,commune,endpoint,hamlet,operator,technology|device,site"
 #define DEVICE_TAGS "agent,check,commune,device,hamlet,site"
 #define SERVED_TAGS "endpoint,operator,technology"
@@ -378,6 +408,7 @@ void phu_catalog_visit(const struct phu_collector *const *collectors,
                        const struct phu_catalog_visitor *visitor)
 {
     visit_primaries(collectors, visitor);
+    visit_states(visitor);
     for (size_t i = 0; collectors[i]; i++)
         visit_collector(collectors, collectors[i], visitor);
     visit_statistics(visitor);

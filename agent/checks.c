@@ -1,5 +1,6 @@
 #include "checks.h"
 
+#include "confirm.h"
 #include "retries.h"
 
 #include "phusong/stats.h"
@@ -25,9 +26,27 @@ struct check {
     void *attached;
     struct phu_mono due;
     struct phu_check_spec spec; /* its texts and what its device serves are behind the check */
-    bool is_in_flight;
-    bool is_failing;    /* its last verdict about the address was a failure */
-    bool is_backed_off; /* its next poll is when checks->retries says, not in a slot */
+    uint8_t poll_number;        /* of the newest poll, modulo 256 */
+    bool is_in_flight : 1;
+    bool is_failing : 1;    /* its last verdict about the address was a failure */
+    bool is_backed_off : 1; /* its next poll is when checks->retries says, not in a slot */
+    bool is_hurried : 1;    /* its next poll is not in a slot; slots go on after it */
+    bool is_asked : 1;      /* somebody waits for the verdict */
+};
+
+/* A poll whose answer will be late soon. */
+struct watched {
+    int64_t due_ns;
+    uint32_t handle;
+    uint16_t periods; /* of PHU_PATIENCE_NS since the poll */
+    uint8_t poll_number;
+};
+
+/* A ring, in the order of due_ns. */
+struct watch {
+    struct watched *items;
+    size_t size, head, count; /* size: a power of two */
+    struct phu_timer timer;
 };
 
 struct phu_checks {
@@ -41,6 +60,11 @@ struct phu_checks {
     struct phu_mono hold_until;
     struct phu_checks_counts counts;
     struct phu_retries retries;
+
+    struct phu_confirms *confirms; /* NULL: nothing is confirmed */
+    struct phu_pace pace;
+    struct phu_confirm_judge judge;
+    struct watch watch;
 
     size_t in_flight;
 
@@ -82,6 +106,7 @@ int64_t phu_checks_phase_ns(const char *agent, const char *id, int64_t interval_
 
 static void became_idle(struct phu_timer *timer);
 static void once_ticked(struct phu_timer *timer);
+static void watch_fired(struct phu_timer *timer);
 
 static void add_stats(struct phu_checks *checks)
 {
@@ -111,6 +136,7 @@ struct phu_checks *phu_checks_new(struct phu_sched *sched, struct phu_stats *sta
     checks->stats = stats;
     phu_timer_init(&checks->idle, became_idle);
     phu_timer_init(&checks->once_tick, once_ticked);
+    phu_timer_init(&checks->watch.timer, watch_fired);
     add_stats(checks);
     return checks;
 }
@@ -131,6 +157,9 @@ void phu_checks_free(struct phu_checks *checks)
         return;
     phu_timer_cancel(checks->sched, &checks->once_tick);
     phu_timer_cancel(checks->sched, &checks->idle);
+    phu_timer_cancel(checks->sched, &checks->watch.timer);
+    phu_confirms_free(checks->confirms);
+    free(checks->watch.items);
     phu_stats_remove_within(checks->stats, checks, sizeof *checks);
     phu_retries_fini(&checks->retries);
     free_parts(checks->parts);
@@ -149,13 +178,114 @@ void phu_checks_counts(const struct phu_checks *checks, struct phu_checks_counts
     *counts = checks->counts;
 }
 
+/* -- Late answers ----------------------------------------------------------------------------- */
+
+static void grow_watch(struct watch *watch)
+{
+    size_t size = watch->size ? watch->size * 2 : 64;
+    struct watched *items = malloc(size * sizeof *items);
+
+    if (!items)
+        abort();
+    for (size_t i = 0; i < watch->count; i++)
+        items[i] = watch->items[(watch->head + i) & (watch->size - 1)];
+    free(watch->items);
+    watch->items = items;
+    watch->size = size;
+    watch->head = 0;
+}
+
+/* In the same wake-up as the polls of a grid point that is due then. */
+static void arm_watch(struct phu_checks *checks)
+{
+    struct watch *watch = &checks->watch;
+    int64_t due_ns = watch->items[watch->head].due_ns;
+
+    phu_timer_at(checks->sched, &watch->timer, (struct phu_mono){due_ns + PHU_SCHED_TICK_NS});
+}
+
+static void append_watched(struct phu_checks *checks, const struct watched *watched)
+{
+    struct watch *watch = &checks->watch;
+
+    if (watch->count == watch->size)
+        grow_watch(watch);
+    watch->items[(watch->head + watch->count++) & (watch->size - 1)] = *watched;
+    if (!phu_timer_is_armed(&watch->timer))
+        arm_watch(checks);
+}
+
+static bool is_watched(const struct check *check)
+{
+    return check->part->checks->confirms && !check->part->collector->backs_off &&
+           check->spec.timeout_ns > PHU_PATIENCE_NS;
+}
+
+static void watch_poll(struct check *check)
+{
+    int64_t now_ns = phu_sched_now(check->part->checks->sched).ns;
+
+    append_watched(check->part->checks, &(struct watched){.due_ns = now_ns + PHU_PATIENCE_NS,
+                                                          .handle = check->spec.check,
+                                                          .periods = 1,
+                                                          .poll_number = check->poll_number});
+}
+
+static bool is_planning(const struct phu_checks *checks);
+static struct check *find(const struct phu_checks *checks, uint32_t handle);
+
+/* Late, or not yet: who is slow by nature is looked at again a little later. */
+static void look_at(struct check *check, struct watched *watched)
+{
+    struct phu_checks *checks = check->part->checks;
+    const struct phu_confirm_judge *judge = &checks->judge;
+    struct phu_mono sent = {watched->due_ns - watched->periods * PHU_PATIENCE_NS};
+    int64_t patience_ns = judge->patience_ns(judge->arg, check->spec.check);
+
+    if (patience_ns >= check->spec.timeout_ns)
+        return;
+    if (watched->periods * PHU_PATIENCE_NS < patience_ns) {
+        watched->due_ns += PHU_PATIENCE_NS;
+        watched->periods++;
+        append_watched(checks, watched);
+    } else if (judge->late(judge->arg, check->spec.check, sent)) {
+        phu_confirms_begin(checks->confirms, check->spec.check,
+                           &(struct phu_confirm_plan){.base = sent});
+    }
+}
+
+static void watch_fired(struct phu_timer *timer)
+{
+    struct phu_checks *checks = phu_container_of(timer, struct phu_checks, watch.timer);
+    struct watch *watch = &checks->watch;
+    int64_t now_ns = phu_sched_now(checks->sched).ns;
+
+    while (watch->count && watch->items[watch->head].due_ns <= now_ns) {
+        struct watched watched = watch->items[watch->head];
+        struct check *check = find(checks, watched.handle);
+
+        watch->head = (watch->head + 1) & (watch->size - 1);
+        watch->count--;
+        if (check && check->is_in_flight && check->poll_number == watched.poll_number &&
+            is_planning(checks))
+            look_at(check, &watched);
+    }
+    if (watch->count && !phu_timer_is_armed(timer))
+        arm_watch(checks);
+}
+
+/* -- Slots ------------------------------------------------------------------------------------ */
+
 static void poll_check(struct check *check)
 {
     struct phu_checks *checks = check->part->checks;
 
     check->is_in_flight = true;
+    check->poll_number++;
     checks->in_flight++;
     checks->counts.polls++;
+    if (is_watched(check))
+        watch_poll(check);
     check->part->collector->poll(check->part->self, check->attached);
 }
 
@@ -177,6 +307,20 @@ static int64_t plan_next_slot(struct check *check, struct phu_mono now)
     return passed;
 }
 
+/* Out of its turn; what follows is its slot, or planned by the verdict. */
+static void hurry(struct check *check)
+{
+    struct phu_mono now = phu_sched_now(check->part->checks->sched);
+
+    check->is_hurried = false;
+    if (!check->is_backed_off && check->due.ns > now.ns)
+        phu_timer_at(check->part->checks->sched, &check->slot, check->due);
+    else if (!check->is_backed_off)
+        plan_next_slot(check, now);
+    if (!check->is_in_flight)
+        poll_check(check);
+}
+
 static void slot_came(struct phu_timer *timer)
 {
     struct check *check = phu_container_of(timer, struct check, slot);
@@ -184,6 +328,10 @@ static void slot_came(struct phu_timer *timer)
     struct phu_mono now = phu_sched_now(check->part->checks->sched);
     int64_t late = phu_mono_since(now, check->due);
 
+    if (check->is_hurried) {
+        hurry(check);
+        return;
+    }
     if (check->is_backed_off) { /* what follows is planned by its verdict */
         if (!check->is_in_flight)
             poll_check(check);
@@ -331,7 +479,8 @@ static struct check *find(const struct phu_checks *checks, uint32_t handle)
 /* Nothing planned, nothing in flight: the time for idle_call. */
 static bool is_idle(const struct phu_checks *checks)
 {
-    return checks->idle_call && !checks->in_flight && !phu_timer_is_armed(&checks->once_tick);
+    return checks->idle_call && !checks->in_flight && !phu_timer_is_armed(&checks->once_tick) &&
+           !(checks->confirms && phu_confirms_in_flight(checks->confirms));
 }
 
 static void end_flight(struct check *check)
@@ -355,6 +504,8 @@ void phu_checks_remove(struct phu_checks *checks, uint32_t handle)
     phu_timer_cancel(checks->sched, &check->slot);
     if (check->is_backed_off)
         phu_retries_end(&checks->retries, handle, check->spec.address);
+    if (checks->confirms)
+        phu_confirms_end(checks->confirms, handle);
     check->part->collector->detach(check->part->self, check->attached);
     end_flight(check);
     checks->items[handle] = NULL;
@@ -457,6 +608,17 @@ static void judge(struct check *check, enum phu_result result)
     }
 }
 
+/* Who answers was in no doubt, and nobody else would say so. */
+static void tell_asked(struct check *check, enum phu_result result)
+{
+    const struct phu_checks *checks = check->part->checks;
+    const struct phu_confirm_judge *judge = &checks->judge;
+
+    check->is_asked = false;
+    if (checks->confirms && phu_success_of(result) == PHU_SUCCESS_YES)
+        judge->step(judge->arg, check->spec.check, PHU_SUCCESS_YES, check->due);
+}
+
 void phu_checks_verdict(struct phu_checks *checks, uint32_t handle, enum phu_result result)
 {
     struct check *check = find(checks, handle);
@@ -465,6 +627,84 @@ void phu_checks_verdict(struct phu_checks *checks, uint32_t handle, enum phu_res
         return;
     judge(check, result);
     end_flight(check);
+    if (check->is_asked)
+        tell_asked(check, result);
+}
+
+/* -- Confirmations ---------------------------------------------------------------------------- */
+
+static bool describe(void *arg, uint32_t handle, struct phu_confirm_subject *subject)
+{
+    struct phu_checks *checks = arg;
+    const struct check *check = find(checks, handle);
+
+    if (!check)
+        return false;
+    *subject = (struct phu_confirm_subject){.check = handle,
+                                            .collector = check->part->collector,
+                                            .self = check->part->self,
+                                            .spec = &check->spec};
+    return true;
+}
+
+void phu_checks_confirm(struct phu_checks *checks, const struct phu_pace *pace,
+                        const struct phu_confirm_judge *judge)
+{
+    checks->pace = *pace;
+    checks->judge = *judge;
+    checks->confirms = phu_confirms_new(checks->sched, checks->stats, pace, judge);
+    phu_confirms_set_describe(checks->confirms, describe, checks);
+}
+
+bool phu_checks_put(struct phu_checks *checks, const struct phu_observation *observation)
+{
+    return checks->confirms && phu_confirms_put(checks->confirms, observation);
+}
+
+static void hurry_in(struct check *check, int64_t delay_ns)
+{
+    check->is_hurried = true;
+    phu_timer_after(check->part->checks->sched, &check->slot, delay_ns);
+}
+
+static bool can_confirm(const struct phu_checks *checks, const struct check *check)
+{
+    return check && checks->confirms && checks->pace.confirm_probes && is_planning(checks);
+}
+
+void phu_checks_unsettled(struct phu_checks *checks, uint32_t handle, bool does_answer,
+                          struct phu_mono sent)
+{
+    struct check *check = find(checks, handle);
+    struct phu_mono now = phu_sched_now(checks->sched);
+
+    if (!can_confirm(checks, check))
+        return;
+    if (check->part->collector->backs_off)
+        hurry_in(check, checks->pace.confirm_interval_ns);
+    else
+        phu_confirms_begin(checks->confirms, handle,
+                           &(struct phu_confirm_plan){.base = does_answer ? now : sent,
+                                                      .is_patient = does_answer});
+}
+
+void phu_checks_poll_now(struct phu_checks *checks, uint32_t handle)
+{
+    struct check *check = find(checks, handle);
+    struct phu_mono now = phu_sched_now(checks->sched);
+
+    if (!can_confirm(checks, check))
+        return;
+    if (check->part->collector->backs_off) {
+        check->is_asked = true;
+        if (!check->is_in_flight)
+            hurry_in(check, 0);
+        return;
+    }
+    /* As if a probe had left just so long ago that it is late now: both are decided together. */
+    phu_confirms_begin(
+        checks->confirms, handle,
+        &(struct phu_confirm_plan){.base = phu_mono_add(now, -PHU_PATIENCE_NS), .is_asked = true});
 }
 
 /* -- Once, and the end ------------------------------------------------------------------------ */
@@ -477,6 +717,14 @@ static void became_idle(struct phu_timer *timer)
         checks->idle_call(checks->idle_arg);
 }
 
+static void confirmed_last(void *arg)
+{
+    struct phu_checks *checks = arg;
+
+    if (is_idle(checks))
+        phu_timer_after(checks->sched, &checks->idle, 0);
+}
+
 static void stop_planning(struct phu_checks *checks, void (*done)(void *arg), void *arg)
 {
     for (size_t i = 0; i < checks->size; i++) {
@@ -484,8 +732,12 @@ static void stop_planning(struct phu_checks *checks, void (*done)(void *arg), vo
             phu_timer_cancel(checks->sched, &checks->items[i]->slot);
     }
     phu_timer_cancel(checks->sched, &checks->once_tick);
+    phu_timer_cancel(checks->sched, &checks->watch.timer);
+    checks->watch.count = 0;
     checks->idle_call = done;
     checks->idle_arg = arg;
+    if (checks->confirms)
+        phu_confirms_drain(checks->confirms, confirmed_last, checks);
 }
 
 static void once_ticked(struct phu_timer *timer)

@@ -14,9 +14,14 @@
  * after 5, 10, 20 … 300 seconds, and at once when another check of the same address turns from
  * failing to answering: a ping brings its device back. Once it answers it has its slots again.
  * Those that it left out are not missed.
+ *
+ * What is undecided is confirmed between the slots (confirm.h): a probe that is lost, or takes
+ * longer than its answers use to, and an endpoint that answers again. A check of a collector that
+ * backs off is polled itself instead, a confirm_interval after its last verdict.
  */
 #pragma once
 
+#include "confirm.h"
 #include "phusong/collector.h"
 #include "phusong/observation.h"
 #include "phusong/sched.h"
@@ -44,6 +49,16 @@ void phu_checks_hold_until(struct phu_checks *checks, struct phu_mono when);
 int phu_checks_add(struct phu_checks *checks, const struct phu_collector *collector, void *self,
                    const struct phu_check_spec *spec);
 void phu_checks_remove(struct phu_checks *checks, uint32_t check);
+
+/* From now on doubts are confirmed; without this call, nothing is. Both are copied. */
+void phu_checks_confirm(struct phu_checks *checks, const struct phu_pace *pace,
+                        const struct phu_confirm_judge *judge);
+/* The check is in doubt after its verdict, or for another reason: `sent` is when the probe left
+ * that raised it. */
+void phu_checks_unsettled(struct phu_checks *checks, uint32_t check, bool does_answer,
+                          struct phu_mono sent);
+/* An observation of a handle that is none of a check: true when it is one of a confirmation. */
+bool phu_checks_put(struct phu_checks *checks, const struct phu_observation *observation);
 
 /* Asks at once, out of its slots, and until it is clear whether it answers: a parent whose child is
  * suspected. Costs no loss: what is sent are confirmations, but for a collector that backs off. The

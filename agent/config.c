@@ -137,6 +137,7 @@ static void take_sections(struct phu_config *config)
 
     config->agent = root->agent;
     config->log = root->log;
+    config->states = root->states;
     config->credentials = root->credentials.items;
     config->credential_count = root->credentials.count;
     config->collector_count = shape->collector_count;
@@ -484,6 +485,8 @@ const char *phu_config_needs_restart(const struct phu_config *before,
         return "agent.state_dir";
     if (strcmp(before->agent.user, after->agent.user) != 0)
         return "agent.user";
+    if (memcmp(&before->states, &after->states, sizeof before->states) != 0)
+        return "states";
     if (!phu_conf_equal(&shape->collectors, old + shape->collectors_offset,
                         new + shape->collectors_offset))
         return "collectors";

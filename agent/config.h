@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/pace.h"
 #include "core/quality.h"
 #include "phusong/conf.h"
 #include "phusong/credential.h"
@@ -84,6 +85,7 @@ struct phu_config_stamp {
 struct phu_config {
     struct phu_config_agent agent;
     struct phu_config_log log;
+    struct phu_pace states;
     struct phu_config_check *checks; /* every collector has at least the one of its own name */
     size_t check_count;
     /* Every technology, and devices ("device"), have exactly one profile with that technology:
@@ -133,7 +135,7 @@ int phu_config_diff(const struct phu_config *before, const struct phu_inventory 
                     struct phu_inventory_diff *diff);
 
 /* May differ without a restart: everything but agent.id, agent.window, agent.state_dir, agent.user,
- * spool and collectors (their sockets were opened with rights that are gone by then). Says which
- * part needs one, or NULL. */
+ * states, spool and collectors (their sockets were opened with rights that are gone by then). Says
+ * which part needs one, or NULL. */
 const char *phu_config_needs_restart(const struct phu_config *before,
                                      const struct phu_config *after);

@@ -249,7 +249,7 @@ static void validate_root(const void *conf, void *context)
 
 /* -- Putting together ------------------------------------------------------------------------- */
 
-enum { ALIGN = 16, FALLBACKS = 5, FIXED_SECTIONS = 6 };
+enum { ALIGN = 16, FALLBACKS = 5, FIXED_SECTIONS = 7 };
 
 static size_t align(size_t size)
 {
@@ -375,6 +375,9 @@ static void compose_root(struct phu_config_shape *shape)
         {OPTION(phu_config_root, quality, "quality"), .type = PHU_OPTION_LIST,
          .table = &shape->quality, .fallback = "[]", .unique = "name",
          .meaning = "what counts as good, as degraded and as down, by technology"},
+        {OPTION(phu_config_root, states, "states"), .type = PHU_OPTION_TABLE,
+         .table = &phu_pace_options,
+         .meaning = "how what is lost or back is confirmed, and what is flapping"},
         {OPTION(phu_config_root, credentials, "credentials"), .type = PHU_OPTION_LIST,
          .table = &phu_credential_options, .fallback = "[]", .unique = "name",
          .meaning = "what devices want to know before they answer SNMP; named in devices.csv"},

@@ -18,6 +18,7 @@ struct phu_config_exporter_common {
 struct phu_config_root {
     struct phu_config_agent agent;
     struct phu_config_log log;
+    struct phu_pace states;
     struct phu_list checks, quality, credentials, exporters;
 };
 

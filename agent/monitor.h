@@ -43,7 +43,12 @@ struct phu_monitor_conf {
     /* Tells who an endpoint is that a row serves; texts are borrowed for the call. False when there
      * is none of that id. NULL: there are no endpoints at all. */
     bool (*endpoint)(void *arg, const char *id, struct phu_subject *subject);
+    /* Handle of that endpoint's primary check, 0 for none: what a row tells of signal and light
+     * goes into its state. NULL: into nobody's. */
+    uint32_t (*primary)(void *arg, const char *id);
     void *endpoint_arg;
+    /* NULL: nobody confirms. Copied. */
+    const struct phu_pace *pace;
 };
 
 int phu_monitor_new(struct phu_sched *sched, const struct phu_monitor_conf *conf,
@@ -71,18 +76,41 @@ void phu_monitor_adjust(struct phu_monitor *monitor, uint32_t handle,
                         const struct phu_quality *quality, int64_t interval_ns);
 
 /* Tells that a poll has ended. Called at the end of the put; may add and remove checks and poll
- * anew. State is that of the subject, and meaningful for primary checks only. */
+ * anew. State is that of the subject as it is shown, and meaningful for primary checks only. */
 struct phu_monitor_verdict {
     uint32_t check;
     bool is_primary;
+    bool is_unsettled; /* probes out of their turn would decide something */
     enum phu_result result;
     enum phu_state before, state;
-    struct phu_mono completed;
+    struct phu_mono started, completed;
 };
 typedef void phu_monitor_verdict_cb(void *arg, const struct phu_monitor_verdict *verdict);
 void phu_monitor_on_verdict(struct phu_monitor *monitor, phu_monitor_verdict_cb *call, void *arg);
 
-/* As of now; PHU_STATE_UNKNOWN for a check that is not primary. */
+/* Observations of handles that the monitor has not given: whether they are somebody else's. */
+typedef bool phu_monitor_other_cb(void *arg, const struct phu_observation *observation);
+void phu_monitor_on_other(struct phu_monitor *monitor, phu_monitor_other_cb *call, void *arg);
+
+/* A subject is to be confirmed though no probe of its was lost just now: its override is to go. */
+void phu_monitor_on_unsettled(struct phu_monitor *monitor, void (*call)(void *arg, uint32_t handle),
+                              void *arg);
+
+/* -- Confirmations, for who plans them (checks.h) ------------------------------------------------
+ */
+
+/* As phu_state_patience_ns(). */
+int64_t phu_monitor_patience_ns(const struct phu_monitor *monitor, uint32_t handle);
+/* Both return whether confirmations are wanted. */
+bool phu_monitor_late(struct phu_monitor *monitor, uint32_t handle, struct phu_mono sent);
+bool phu_monitor_confirm(struct phu_monitor *monitor, uint32_t handle, enum phu_success success,
+                         struct phu_mono sent);
+bool phu_monitor_wants(const struct phu_monitor *monitor, uint32_t handle);
+/* One probe of a confirmation. */
+void phu_monitor_count_confirmation(struct phu_monitor *monitor, uint32_t handle,
+                                    enum phu_success success);
+
+/* As shown now; PHU_STATE_UNKNOWN for a check that is not primary. */
 enum phu_state phu_monitor_state(struct phu_monitor *monitor, uint32_t handle);
 
 /* -- Health (core/health.h); handles of primary checks, others do nothing -----------------------

@@ -160,3 +160,8 @@ void phu_roster_empty(struct phu_roster *roster)
     roster->count = 0;
     roster->generations_size = 0;
 }
+
+uint32_t phu_roster_handle(const struct phu_roster *roster, uint32_t check)
+{
+    return check < roster->count ? roster->handles[check] : 0;
+}

@@ -38,3 +38,6 @@ size_t phu_roster_apply(struct phu_roster *roster, struct phu_generation *genera
 /* Detaches everything, so that collectors can be closed. The monitor is left alone: its windows
  * were flushed, or are given up. */
 void phu_roster_empty(struct phu_roster *roster);
+
+/* 0 for a check that is not running. */
+uint32_t phu_roster_handle(const struct phu_roster *roster, uint32_t check);

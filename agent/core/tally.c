@@ -59,6 +59,21 @@ static ssize_t write_key(char *buffer, size_t size, const struct phu_monitor_che
     return phu_line_key(&line);
 }
 
+/* -- What lines of `state` say --------------------------------------------------------------- */
+
+enum { TOLD_FLAPPING = 1 << 8, TOLD_MAINTAINED = 1 << 9 };
+
+static uint16_t pack_state(const struct phu_state_track *track)
+{
+    unsigned packed = phu_state_shown(track);
+
+    if (track->is_flapping)
+        packed |= TOLD_FLAPPING;
+    if (track->is_maintained)
+        packed |= TOLD_MAINTAINED;
+    return (uint16_t)packed;
+}
+
 /* -- Life ------------------------------------------------------------------------------------ */
 
 static struct phu_tally *allocate(bool is_primary, size_t key_length)
@@ -80,9 +95,9 @@ static const char *primary_measurement(const struct phu_tally *tally)
 }
 
 int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window_plan *plan,
-                  struct phu_mono begin, uint32_t segment, struct phu_tally **out)
+                  const struct phu_state_rules *rules, struct phu_mono begin, uint32_t segment,
+                  struct phu_tally **out)
 {
-    const struct phu_quality *quality = check->quality ? check->quality : &phu_quality_default;
     char key[KEY_MAX];
     size_t check_length;
     ssize_t key_length = write_key(key, sizeof key, check, &check_length);
@@ -100,7 +115,10 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
     tally->is_device = check->subject.kind == PHU_SUBJECT_DEVICE;
     tally->own_group = (int16_t)phu_window_group(plan, primary_measurement(tally));
     if (tally->primary) {
-        phu_state_init(&tally->primary->track, quality, check->interval_ns, begin);
+        phu_state_init(&tally->primary->track, rules, begin);
+        tally->primary->is_5g =
+            check->subject.technology && strcmp(check->subject.technology, "5g") == 0;
+        tally->primary->told = pack_state(&tally->primary->track);
         phu_trips_init(&tally->primary->trips);
     }
     *out = tally;
@@ -445,6 +463,13 @@ static bool copy_endpoint(const struct row_tags *row, char *id, size_t size)
     return false;
 }
 
+bool phu_tally_row_endpoint(const struct phu_tally *tally, uint32_t row, char *id, size_t size)
+{
+    const struct row_tags *tags = tally->rows->items[row - 1].tags;
+
+    return is_whole(tags) && copy_endpoint(tags, id, size);
+}
+
 static bool is_row_current(const struct phu_tally *tally, const struct row_tags *row,
                            const struct phu_subject *endpoint)
 {
@@ -514,8 +539,20 @@ static void put_verdict(struct phu_tally *tally, const struct phu_observation *o
         int64_t rtt_us = find_trip(tally, observation);
 
         put_trip(&tally->primary->trips, success, rtt_us);
-        phu_state_verdict(&tally->primary->track, success, rtt_us, observation->completed);
+        phu_state_verdict(&tally->primary->track, success, rtt_us, observation->started,
+                          observation->completed);
     }
+}
+
+void phu_tally_put_confirmation(struct phu_tally *tally, enum phu_success success)
+{
+    struct phu_tally_primary *primary = tally->primary;
+
+    if (!primary || success == PHU_SUCCESS_UNMEASURED || primary->confirm_sent == UINT16_MAX)
+        return;
+    primary->confirm_sent++;
+    if (success == PHU_SUCCESS_NO)
+        primary->confirm_lost++;
 }
 
 /* Round trips of a primary check are left to put_verdict(): one that comes without a verdict (a
@@ -575,6 +612,16 @@ static void write_states(const struct phu_state_track *track, struct phu_line *l
     }
     if (track->good_ms)
         phu_line_int_literal(line, "good_ms", track->good_ms);
+    if (track->maintained_ms)
+        phu_line_int_literal(line, "maintenance_ms", track->maintained_ms);
+}
+
+static void write_confirmations(const struct phu_tally_primary *primary, struct phu_line *line)
+{
+    if (primary->confirm_sent)
+        phu_line_int_literal(line, "confirm_sent", primary->confirm_sent);
+    if (primary->confirm_lost)
+        phu_line_int_literal(line, "confirm_lost", primary->confirm_lost);
 }
 
 /* sent, lost and span_ms are always there: a share needs its denominator, and a series that only
@@ -587,12 +634,48 @@ static void write_primary(const struct phu_tally *tally, struct phu_tally_writer
     begin_line(&line, writer, tally, primary_measurement(tally), false);
     phu_line_int_literal(&line, "sent", tally->sent);
     phu_line_int_literal(&line, "lost", tally->lost);
+    write_confirmations(tally->primary, &line);
     phu_trips_write(&tally->primary->trips, &line);
     write_states(&tally->primary->track, &line);
     phu_line_int_literal(&line, "span_ms", span_ms);
     if (tally->own_group >= 0)
         phu_window_write(tally->plan, tally->window, (size_t)tally->own_group, &line);
     end_line(&line, writer, stamp);
+}
+
+static void write_state(const struct phu_tally *tally, struct phu_tally_writer *writer,
+                        struct phu_wall stamp)
+{
+    const struct phu_state_track *track = &tally->primary->track;
+    struct phu_line line;
+
+    begin_line(&line, writer, tally, "state", false);
+    phu_line_int_literal(&line, "code", phu_state_shown(track));
+    phu_line_int_literal(&line, "flapping", track->is_flapping);
+    phu_line_int_literal(&line, "maintenance", track->is_maintained);
+    end_line(&line, writer, stamp);
+}
+
+void phu_tally_tell_state(struct phu_tally *tally, struct phu_tally_writer *writer,
+                          struct phu_wall stamp)
+{
+    uint16_t packed = pack_state(&tally->primary->track);
+
+    if (packed == tally->primary->told)
+        return;
+    tally->primary->told = packed;
+    write_state(tally, writer, stamp);
+}
+
+/* The state at the end of a window, for who has missed the change or has just begun to listen. Its
+ * time lies within the window, and before a change that its end may bring. */
+static void repeat_state(struct phu_tally *tally, struct phu_tally_writer *writer, int64_t span_ms,
+                         struct phu_wall stamp)
+{
+    if (span_ms <= 0)
+        return;
+    tally->primary->told = pack_state(&tally->primary->track);
+    write_state(tally, writer, (struct phu_wall){stamp.ns + (span_ms - 1) * PHU_NS_PER_MS});
 }
 
 /* Whatever the primary line does not hold already. */
@@ -656,6 +739,7 @@ static void begin_next(struct phu_tally *tally, struct phu_mono begin)
         phu_window_reset(tally->plan, &tally->rows->items[i].window);
     if (tally->primary) {
         phu_trips_reset(&tally->primary->trips);
+        tally->primary->confirm_sent = tally->primary->confirm_lost = 0;
         phu_state_reset(&tally->primary->track);
     }
 }
@@ -676,6 +760,8 @@ bool phu_tally_finish(struct phu_tally *tally, struct phu_tally_writer *writer, 
     if (tally->primary && (span_ms > 0 || tally->sent || !phu_window_is_empty(tally->window)))
         write_primary(tally, writer, span_ms, stamp);
     write_own(tally, writer, stamp);
+    if (tally->primary)
+        repeat_state(tally, writer, span_ms, stamp);
     for (uint32_t i = 0; i < phu_tally_row_count(tally); i++)
         write_row(tally, &tally->rows->items[i], writer, stamp);
     begin_next(tally, end);

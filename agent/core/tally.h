@@ -60,6 +60,9 @@ struct phu_tally_writer {
 struct phu_tally_primary {
     struct phu_state_track track;
     struct phu_trips trips;
+    uint16_t confirm_sent, confirm_lost;
+    bool is_5g;    /* only what is heard of NR is about it */
+    uint16_t told; /* what the last line of `state` said: see phu_tally_tell_state() */
 };
 
 struct phu_tally {
@@ -76,9 +79,11 @@ struct phu_tally {
     bool is_device;
 };
 
-/* -EINVAL when the tags are longer than 4 KiB. */
+/* -EINVAL when the tags are longer than 4 KiB. `rules` outlive the tally; they are those of a
+ * primary check. */
 int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window_plan *plan,
-                  struct phu_mono begin, uint32_t segment, struct phu_tally **out);
+                  const struct phu_state_rules *rules, struct phu_mono begin, uint32_t segment,
+                  struct phu_tally **out);
 void phu_tally_free(struct phu_tally *tally);
 
 /* As phu_sink_row(). `endpoint` is the one that `wanted` names, or NULL when there is none. A row
@@ -91,12 +96,22 @@ int phu_tally_row(struct phu_tally *tally, const struct phu_row *wanted,
 bool phu_tally_is_current(const struct phu_tally *tally,
                           bool (*describe)(void *arg, const char *id, struct phu_subject *subject),
                           void *arg);
+/* The endpoint that a row serves; false when there is none. The row exists. */
+bool phu_tally_row_endpoint(const struct phu_tally *tally, uint32_t row, char *id, size_t size);
 uint32_t phu_tally_row_count(const struct phu_tally *tally);
 
 /* Returns how many values it refused: of no such metric or row, or not finite. */
 size_t phu_tally_put(struct phu_tally *tally, const struct phu_observation *observation);
 
-/* Emits the window, which ends now, and begins the next one. A window without length and content
- * says nothing. Returns whether it was emitted. */
+/* A confirmation: evidence for the state, apart from sent and lost, so that these stay a fair
+ * sample. */
+void phu_tally_put_confirmation(struct phu_tally *tally, enum phu_success success);
+
+/* Emits a line of `state` when the last one said something else. */
+void phu_tally_tell_state(struct phu_tally *tally, struct phu_tally_writer *writer,
+                          struct phu_wall stamp);
+
+/* Emits the window, which ends now, and the state at its end, and begins the next one. A window
+ * without length and content says nothing. Returns whether it was emitted. */
 bool phu_tally_finish(struct phu_tally *tally, struct phu_tally_writer *writer, struct phu_mono end,
                       struct phu_wall stamp);

@@ -29,6 +29,7 @@ static const struct phu_metric metrics[] = {
 };
 
 struct bench {
+    struct phu_state_rules rules;
     struct phu_sched *sched;
     struct phu_spool *spool;
     struct phu_timer timer;
@@ -116,9 +117,12 @@ static void add_check(struct bench *bench, const struct phu_collector *collector
                                               .is_primary = true,
     };
 
+    phu_state_rules_make(&bench->rules, &phu_quality_default, &phu_pace_default, check.interval_ns,
+                         PHU_EVIDENCE_CONFIRMED);
     snprintf(hamlet, sizeof hamlet, "bn-%05d", number / 4);
     snprintf(id, sizeof id, "bn-%05d-4g-vnpt", number / 4);
-    if (phu_tally_new(&check, plan, (struct phu_mono){0}, 0, &bench->tallies[number]) < 0)
+    if (phu_tally_new(&check, plan, &bench->rules, (struct phu_mono){0}, 0,
+                      &bench->tallies[number]) < 0)
         abort();
 }
 

@@ -24,6 +24,7 @@ static const struct phu_collector collector = {
     .name = "icmp", .metrics = metrics, .metric_count = 2, .rtt_metric = 0};
 
 struct bench {
+    struct phu_state_rules rules;
     struct phu_window_plan *plan;
     struct phu_tally *tallies[CHECKS];
     struct phu_tally_writer writer;
@@ -58,6 +59,8 @@ static void add_checks(struct bench *bench)
 {
     size_t before = mallinfo2().uordblks;
 
+    phu_state_rules_make(&bench->rules, &phu_quality_default, &phu_pace_default, 10 * PHU_NS_PER_S,
+                         PHU_EVIDENCE_CONFIRMED);
     for (int i = 0; i < CHECKS; i++) {
         char id[32], hamlet[16];
         struct phu_monitor_check check = {.subject =
@@ -75,7 +78,8 @@ static void add_checks(struct bench *bench)
 
         snprintf(hamlet, sizeof hamlet, "bn-%05d", i / 4);
         snprintf(id, sizeof id, "bn-%05d-4g-vnpt", i / 4);
-        if (phu_tally_new(&check, bench->plan, (struct phu_mono){0}, 0, &bench->tallies[i]) < 0)
+        if (phu_tally_new(&check, bench->plan, &bench->rules, (struct phu_mono){0}, 0,
+                          &bench->tallies[i]) < 0)
             abort();
     }
     print_figure("window_bytes_per_endpoint", "bytes",

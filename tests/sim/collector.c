@@ -59,19 +59,29 @@ static void put(struct probe *probe, enum phu_result result, const struct phu_va
     phu_sink_put(probe->self->sink, &observation);
 }
 
+static bool is_confirmation(const struct probe *probe)
+{
+    return probe->check >> 31;
+}
+
 static void put_late(struct probe *probe)
 {
     struct phu_value late = {.metric = PHU_SIM_LATE, .i = 1};
 
     probe->is_late_pending = false;
-    probe->truth->late++;
+    probe->truth->late += !is_confirmation(probe);
     put(probe, PHU_RESULT_NONE, &late, 1);
 }
 
 static void put_timeout(struct probe *probe)
 {
-    probe->truth->sent++;
-    probe->truth->lost++;
+    if (is_confirmation(probe)) {
+        probe->truth->confirm_sent++;
+        probe->truth->confirm_lost++;
+    } else {
+        probe->truth->sent++;
+        probe->truth->lost++;
+    }
     if (probe->rtt_ns > 0) {
         probe->is_late_pending = true;
         phu_timer_at(probe->self->sched, &probe->timer,
@@ -86,9 +96,13 @@ static void put_reply(struct probe *probe)
     const struct phu_value values[] = {{.metric = PHU_SIM_RTT, .i = rtt_us},
                                        {.metric = PHU_SIM_TTL, .i = 60}};
 
-    probe->truth->sent++;
-    probe->truth->rtt_count++;
-    probe->truth->rtt_sum_us += rtt_us;
+    if (is_confirmation(probe)) {
+        probe->truth->confirm_sent++;
+    } else {
+        probe->truth->sent++;
+        probe->truth->rtt_count++;
+        probe->truth->rtt_sum_us += rtt_us;
+    }
     put(probe, PHU_RESULT_OK, values, 2);
 }
 
@@ -97,7 +111,7 @@ static void probe_fired(struct phu_timer *timer)
     struct probe *probe = phu_container_of(timer, struct probe, timer);
 
     if (probe->self->links->is_broken) {
-        probe->truth->unmeasured++;
+        probe->truth->unmeasured += !is_confirmation(probe);
         put(probe, PHU_RESULT_LOCAL_ERROR, NULL, 0);
     } else if (probe->is_late_pending) {
         put_late(probe);

@@ -11,6 +11,7 @@
 struct phu_sim_truth {
     int64_t sent, lost, unmeasured, late;
     int64_t rtt_sum_us, rtt_count;
+    int64_t confirm_sent, confirm_lost; /* confirmations, which are in none of the others */
 };
 
 /* What phu_collector_sim.open takes as options. Truth is counted when a verdict is put. */

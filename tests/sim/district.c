@@ -88,6 +88,8 @@ static void store_coverage(struct district *district, struct stored_sums *sums,
     assert_int_equal(sum_buckets(line), parsed_int(line, "rtt_count"));
     sums->sent += parsed_int(line, "sent");
     sums->lost += parsed_int(line, "lost");
+    sums->confirm_sent += parsed_int(line, "confirm_sent");
+    sums->confirm_lost += parsed_int(line, "confirm_lost");
     sums->rtt_sum_us += parsed_int(line, "rtt_sum_us");
     sums->rtt_count += parsed_int(line, "rtt_count");
     sums->bucket_count += sum_buckets(line);
@@ -130,7 +132,8 @@ static void store(void *arg, const char *text, size_t length, struct phu_wall at
         fail_msg("%s: %.*s", wrong, (int)length, text);
     assert_int_equal(line.timestamp, at.ns);
     count_burst(district);
-    refuse_second(district, &line);
+    if (strcmp(line.measurement, "state") != 0) /* a change may fall upon a repetition */
+        refuse_second(district, &line);
     if (at.ns > district->newest_ns)
         district->newest_ns = at.ns;
     assert_string_equal(parsed_tag(&line, "agent"), "sim 1");
@@ -141,6 +144,12 @@ static void store(void *arg, const char *text, size_t length, struct phu_wall at
     } else if (strcmp(line.measurement, "coverage") == 0) {
         assert_true(number < district->count);
         store_coverage(district, &district->houses[number].sums, &line);
+    } else if (strcmp(line.measurement, "state") == 0) {
+        assert_true(number < district->count);
+        assert_string_equal(parsed_tag(&line, "check"), "");
+        assert_int_equal(line.field_count, 3);
+        district->houses[number].sums.states++;
+        district->houses[number].sums.state = parsed_int(&line, "code");
     } else {
         assert_string_equal(line.measurement, "sim");
         assert_string_equal(parsed_tag(&line, "check"), "sim");
@@ -159,6 +168,7 @@ void district_init(struct district *district, const char *wall, size_t houses)
                                   .interval_ns = 10 * SECOND,
                                   .timeout_ns = 2 * SECOND,
                                   .window_ns = MINUTE,
+                                  .pace = &phu_pace_default,
                                   .seen_size = 1024};
     phu_chance_init(&district->chance, phu_sim_seed());
     district->houses = calloc(houses, sizeof *district->houses);
@@ -235,13 +245,17 @@ void district_start(struct district *district)
                                     .window_ns = district->window_ns,
                                     .stats = district->stats = phu_stats_new(),
                                     .emit = store,
-                                    .emit_arg = district};
+                                    .emit_arg = district,
+                                    .pace = district->pace};
     struct phu_collector_env env = {.sched = district->sched};
 
     assert_int_equal(phu_monitor_new(district->sched, &conf, &district->monitor), 0);
     phu_monitor_set_newest(district->monitor, (struct phu_wall){district->newest_ns});
     district->checks = phu_checks_new(district->sched, district->stats, "sim 1");
     phu_monitor_on_verdict(district->monitor, verdict_came, district);
+    if (district->pace)
+        phu_doubts_connect(&district->doubts, district->monitor, district->checks, district->pace);
+    phu_monitor_on_health(district->monitor, district->on_health, district->on_health_arg);
     env.sink = phu_monitor_sink(district->monitor);
     assert_int_equal(phu_collector_sim.open(&env, &district->links, &district->collector), 0);
     for (size_t i = 0; i < district->count; i++)
@@ -275,6 +289,8 @@ void district_check(const struct district *district)
         assert_int_equal(sums->sent, truth->sent);
         assert_int_equal(sums->lost, truth->lost);
         assert_int_equal(sums->late, truth->late);
+        assert_int_equal(sums->confirm_sent, truth->confirm_sent);
+        assert_int_equal(sums->confirm_lost, truth->confirm_lost);
         assert_int_equal(sums->rtt_count, truth->rtt_count);
         assert_int_equal(sums->rtt_sum_us, truth->rtt_sum_us);
         assert_int_equal(sums->bucket_count, truth->rtt_count);

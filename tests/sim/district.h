@@ -7,7 +7,9 @@
 #pragma once
 
 #include "collector.h"
+#include "core/health.h"
 #include "core/quality.h"
+#include "doubts.h"
 #include "sim.h"
 
 #include <stdbool.h>
@@ -20,10 +22,13 @@ struct phu_stats;
 
 struct stored_sums {
     int64_t sent, lost, late, ttl_count;
+    int64_t confirm_sent, confirm_lost;
     int64_t rtt_sum_us, rtt_count, bucket_count;
     int64_t jitter_sum_us, jitter_count;
     int64_t up_ms, degraded_ms, down_ms, unknown_ms, good_ms, span_ms;
     int64_t windows, partial_windows;
+    int64_t states; /* lines of `state` */
+    int64_t state;  /* what the last one said */
 };
 
 struct house {
@@ -45,6 +50,10 @@ struct district {
     size_t count;
     int64_t interval_ns, timeout_ns, window_ns;
     const struct phu_quality *quality;
+    const struct phu_pace *pace; /* NULL: nothing is confirmed */
+    struct phu_doubts doubts;
+    phu_health_cb *on_health; /* may be NULL */
+    void *on_health_arg;
     struct phu_chance chance;
     int64_t newest_ns; /* the latest timestamp in the store */
     uint64_t *seen;    /* hashes of series and timestamp; a power of two */

@@ -53,6 +53,8 @@ struct bench {
     int64_t this_ms;
     size_t lines_in_this_ms, most_in_a_ms;
     bool keeps_lines;
+    char *states[LINES]; /* lines of `state` stand apart */
+    size_t state_count;
 };
 
 static void emit(void *arg, const char *line, size_t length, struct phu_wall at)
@@ -61,6 +63,11 @@ static void emit(void *arg, const char *line, size_t length, struct phu_wall at)
     int64_t now = phu_sched_now(bench->sched).ns / PHU_NS_PER_MS;
 
     (void)at;
+    if (strncmp(line, "state,", 6) == 0) {
+        if (bench->keeps_lines && bench->state_count < LINES)
+            bench->states[bench->state_count++] = strndup(line, length);
+        return;
+    }
     if (now != bench->this_ms)
         bench->lines_in_this_ms = 0;
     bench->this_ms = now;
@@ -104,6 +111,9 @@ static void forget_lines(struct bench *bench)
     for (size_t i = 0; i < bench->line_count; i++)
         free(bench->lines[i]);
     bench->line_count = 0;
+    for (size_t i = 0; i < bench->state_count; i++)
+        free(bench->states[i]);
+    bench->state_count = 0;
 }
 
 static void close_bench(struct bench *bench)
