@@ -31,14 +31,14 @@ int phu_privilege_drop(const char *user)
     errno = 0;
     entry = getpwnam(user);
     if (!entry) {
-        phu_log_error("agent", "agent.user does not exist", "user=\"%s\"", user);
+        phu_log_error("privilege", "the user to become does not exist", "user=\"%s\"", user);
         return errno ? -errno : -ENOENT;
     }
     if (geteuid() == entry->pw_uid)
         return 0;
     error = become(entry);
     if (error)
-        phu_log_error("agent", "cannot become agent.user; start as root, or leave it empty",
+        phu_log_error("privilege", "cannot become the user of the configuration; start as root, or leave it empty",
                       "user=\"%s\" err=\"%s\"", user, strerror(-error));
     return error;
 }
