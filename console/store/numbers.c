@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 
 #define COLUMNS_MAX 64
 #define BUCKETS_MAX 200000
@@ -117,12 +118,9 @@ static int find_named(struct phu_query *query, int64_t measurement, const char *
                       const char *suffix, struct column *column, uint32_t *field)
 {
     char whole[PHU_DICT_NAME_MAX];
-    size_t length = strlen(name), more = strlen(suffix);
 
-    if (length + more >= sizeof whole)
+    if ((size_t)snprintf(whole, sizeof whole, "%s%s", name, suffix) >= sizeof whole)
         return -EINVAL;
-    memcpy(whole, name, length);
-    memcpy(whole + length, suffix, more + 1);
     return find_field(query, measurement, whole, column, field);
 }
 

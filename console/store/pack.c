@@ -23,6 +23,7 @@ struct phu_packer {
     uint32_t columns[PHU_PACK_COLUMNS_MAX];
     struct before before[PHU_PACK_COLUMNS_MAX];
     size_t column_count;
+    uint64_t shape_count;
     struct phu_bytes shapes, body, blob;
     uint8_t shape[PHU_PACK_COLUMNS_MAX / 8];
 };
@@ -176,17 +177,16 @@ static void pack_value(struct phu_bytes *body, struct before *before, const stru
 /* The number of the shape in packer->shape among those seen, which it joins. */
 static uint64_t find_shape(struct phu_packer *packer, size_t width, uint64_t hint)
 {
-    size_t known = width ? packer->shapes.size / width : 0;
-
     if (!width)
         return 0;
-    if (hint < known && memcmp(packer->shapes.at + hint * width, packer->shape, width) == 0)
+    if (hint < packer->shape_count &&
+        memcmp(packer->shapes.at + hint * width, packer->shape, width) == 0)
         return hint;
-    for (size_t i = 0; i < known; i++)
+    for (uint64_t i = 0; i < packer->shape_count; i++)
         if (memcmp(packer->shapes.at + i * width, packer->shape, width) == 0)
             return i;
     phu_bytes_put(&packer->shapes, packer->shape, width);
-    return known;
+    return packer->shape_count++;
 }
 
 static uint64_t shape_of(struct phu_packer *packer, const struct phu_window *window, size_t width,
@@ -230,6 +230,7 @@ static void pack_body(struct phu_packer *packer, int64_t base_ns, int64_t unit,
     uint64_t shape = 0;
 
     packer->body.size = packer->shapes.size = 0;
+    packer->shape_count = 0;
     for (size_t i = 0; i < count; i++) {
         int64_t gap = windows[i].time_ns - last, off = (gap - step) / unit;
 
@@ -257,20 +258,18 @@ int phu_pack(struct phu_packer *packer, int64_t base_ns, const struct phu_window
 {
     struct phu_bytes *out = &packer->blob;
     int64_t unit = unit_of(base_ns, windows, count);
-    size_t width;
     int err = collect_columns(packer, windows, count);
 
     if (err)
         return err;
     pack_body(packer, base_ns, unit, windows, count);
-    width = (packer->column_count + 7) / 8;
     out->size = 0;
     phu_bytes_number(out, VERSION << 1 | (unit == MS));
     phu_bytes_number(out, count);
     phu_bytes_number(out, packer->column_count);
     for (size_t i = 0; i < packer->column_count; i++)
         phu_bytes_number(out, packer->columns[i] - (i ? packer->columns[i - 1] : 0));
-    phu_bytes_number(out, width ? packer->shapes.size / width : 0);
+    phu_bytes_number(out, packer->shape_count);
     phu_bytes_put(out, packer->shapes.at, packer->shapes.size);
     phu_bytes_put(out, packer->body.at, packer->body.size);
     *blob = out->at;
