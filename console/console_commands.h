@@ -10,3 +10,4 @@
 int phu_cmd_alerts(int argc, char **argv);
 /* `phusong console maintenance`; argv[0] is that. */
 int phu_cmd_maintenance(int argc, char **argv);
+int phu_cmd_rules(int argc, char **argv);

@@ -9,15 +9,15 @@
 
 enum { CHUNK_BYTES = 16 * 1024 };
 
-struct phu_arena_chunk {
-    struct phu_arena_chunk *next;
+struct phu_rule_arena_chunk {
+    struct phu_rule_arena_chunk *next;
     size_t used, size;
     _Alignas(max_align_t) char bytes[];
 };
 
-void *phu_arena_take(struct phu_arena *arena, size_t count, size_t size)
+void *phu_rule_arena_take(struct phu_rule_arena *arena, size_t count, size_t size)
 {
-    struct phu_arena_chunk *chunk = arena->chunks;
+    struct phu_rule_arena_chunk *chunk = arena->chunks;
     size_t bytes = count * size, align = _Alignof(max_align_t);
     char *memory;
 
@@ -35,15 +35,15 @@ void *phu_arena_take(struct phu_arena *arena, size_t count, size_t size)
     return memory;
 }
 
-const char *phu_arena_text(struct phu_arena *arena, const char *text, size_t length)
+const char *phu_rule_arena_text(struct phu_rule_arena *arena, const char *text, size_t length)
 {
-    char *copy = phu_arena_take(arena, length + 1, 1);
+    char *copy = phu_rule_arena_take(arena, length + 1, 1);
 
     memcpy(copy, text, length);
     return copy;
 }
 
-const char *phu_arena_print(struct phu_arena *arena, const char *format, ...)
+const char *phu_rule_arena_print(struct phu_rule_arena *arena, const char *format, ...)
 {
     va_list args;
     char *text;
@@ -54,17 +54,17 @@ const char *phu_arena_print(struct phu_arena *arena, const char *format, ...)
     va_end(args);
     if (length < 0)
         abort();
-    text = phu_arena_take(arena, (size_t)length + 1, 1);
+    text = phu_rule_arena_take(arena, (size_t)length + 1, 1);
     va_start(args, format);
     vsnprintf(text, (size_t)length + 1, format, args);
     va_end(args);
     return text;
 }
 
-void phu_arena_free(struct phu_arena *arena)
+void phu_rule_arena_free(struct phu_rule_arena *arena)
 {
     while (arena->chunks) {
-        struct phu_arena_chunk *next = arena->chunks->next;
+        struct phu_rule_arena_chunk *next = arena->chunks->next;
 
         free(arena->chunks);
         arena->chunks = next;

@@ -3,15 +3,15 @@
 
 #include <stddef.h>
 
-struct phu_arena_chunk;
+struct phu_rule_arena_chunk;
 
-struct phu_arena {
-    struct phu_arena_chunk *chunks;
+struct phu_rule_arena {
+    struct phu_rule_arena_chunk *chunks;
 };
 
 /* Zeroed. */
-void *phu_arena_take(struct phu_arena *arena, size_t count, size_t size);
-const char *phu_arena_text(struct phu_arena *arena, const char *text, size_t length);
-__attribute__((format(printf, 2, 3))) const char *phu_arena_print(struct phu_arena *arena,
-                                                                  const char *format, ...);
-void phu_arena_free(struct phu_arena *arena);
+void *phu_rule_arena_take(struct phu_rule_arena *arena, size_t count, size_t size);
+const char *phu_rule_arena_text(struct phu_rule_arena *arena, const char *text, size_t length);
+__attribute__((format(printf, 2, 3))) const char *phu_rule_arena_print(struct phu_rule_arena *arena,
+                                                                       const char *format, ...);
+void phu_rule_arena_free(struct phu_rule_arena *arena);

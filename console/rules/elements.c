@@ -213,7 +213,7 @@ static struct phu_alert_label *name_labels(const struct phu_rule *rule, const st
 static void free_names(const struct phu_rule *rule, struct phu_alert_label *labels)
 {
     for (size_t i = 0; i < rule->label_count; i++)
-        free((void *)(uintptr_t)labels[i + 1].value);
+        free((void *)labels[i + 1].value);
     free(labels);
 }
 
@@ -231,7 +231,7 @@ static struct phu_element *element_of(struct phu_rules_engine *engine, const str
 void phu_element_free(struct phu_element *element)
 {
     for (size_t i = 0; i < element->rule->annotation_count; i++)
-        free((void *)(uintptr_t)element->annotations[i].value);
+        free((void *)element->annotations[i].value);
     free(element->annotations);
     free(element->labels);
     free(element->hits);
@@ -453,7 +453,7 @@ static bool annotate(struct phu_element *element, const struct phu_unit *unit)
         char *text = phu_template_expand(element->rule->annotations[i].text, &values);
 
         is_changed |= strcmp(annotation->value, text) != 0;
-        free((void *)(uintptr_t)annotation->value);
+        free((void *)annotation->value);
         annotation->value = text;
     }
     return is_changed;

@@ -351,7 +351,7 @@ static bool metric_of(const struct phu_series *series, const struct phu_cond *co
 static bool value_of(const struct phu_series *series, const struct phu_cond *cond, int64_t now_ns,
                      double *value)
 {
-    const struct phu_cell *cell = cell_of(series, cond, 0), *shown = cell;
+    const struct phu_cell *cell = cell_of(series, cond, 0), *shown;
     double whole;
 
     switch (cond->kind) {
@@ -703,7 +703,7 @@ static void join(struct phu_rules_engine *engine, struct phu_series *series,
 static void free_unit(struct phu_unit *unit)
 {
     if (!unit->series)
-        free((void *)(uintptr_t)unit->labels);
+        free((void *)unit->labels);
     free(unit->hits);
     free(unit->members);
     free(unit);

@@ -22,7 +22,7 @@ static void put_text(FILE *out, const char *text)
     fputs("\"\n", out);
 }
 
-static void put_labels(struct phu_arena *arena, FILE *out, const char *name,
+static void put_labels(struct phu_rule_arena *arena, FILE *out, const char *name,
                        const struct phu_rule *rule, const struct phu_rule_label *labels,
                        size_t count)
 {
@@ -34,7 +34,7 @@ static void put_labels(struct phu_arena *arena, FILE *out, const char *name,
     }
 }
 
-static void put_rule(struct phu_arena *arena, FILE *out, const struct phu_rule *rule)
+static void put_rule(struct phu_rule_arena *arena, FILE *out, const struct phu_rule *rule)
 {
     fprintf(out, "  - alert: %s\n    expr: ", rule->alert);
     put_text(out, rule->expr);
@@ -49,7 +49,7 @@ static void put_rule(struct phu_arena *arena, FILE *out, const struct phu_rule *
 
 int phu_rules_export(const struct phu_rules *rules, FILE *out)
 {
-    struct phu_arena arena = {0};
+    struct phu_rule_arena arena = {0};
     const char *group = NULL;
 
     fputs("# Written by \"phusong rules export --prometheus\"; change the original instead.\n"
@@ -67,6 +67,6 @@ int phu_rules_export(const struct phu_rules *rules, FILE *out)
         }
         put_rule(&arena, out, rule);
     }
-    phu_arena_free(&arena);
+    phu_rule_arena_free(&arena);
     return ferror(out) ? -EIO : 0;
 }

@@ -57,7 +57,7 @@ static void read_labels(struct phu_cond_loader *loader, struct phu_rule *rule,
                          PHU_RULE_LABELS);
         return;
     }
-    items = phu_arena_take(loader->yaml.arena, map->count, sizeof *items);
+    items = phu_rule_arena_take(loader->yaml.arena, map->count, sizeof *items);
     for (key = map->first; key; key = key->next) {
         const struct phu_conf_node *value = key->value;
 
@@ -74,7 +74,7 @@ static void read_labels(struct phu_cond_loader *loader, struct phu_rule *rule,
             phu_yaml_mistake(&loader->yaml, value, "\"%s\" takes a text", key->text);
             continue;
         }
-        items[count].name = phu_arena_text(loader->yaml.arena, key->text, key->length);
+        items[count].name = phu_rule_arena_text(loader->yaml.arena, key->text, key->length);
         items[count].text =
             phu_template_read(loader->yaml.arena, value->text, are_annotations ? take_field : NULL,
                               &labels, why, sizeof why);
@@ -209,7 +209,7 @@ static void read_when(struct phu_cond_loader *loader, const struct group *group,
                          given ? "keep one condition" : "which condition?");
     rule->cond = phu_load_cond(loader, when, &rule->by);
     rule->has_by = rule->by.count > 0;
-    rule->guards = phu_arena_take(loader->yaml.arena, PHU_RULE_GUARDS, sizeof *rule->guards);
+    rule->guards = phu_rule_arena_take(loader->yaml.arena, PHU_RULE_GUARDS, sizeof *rule->guards);
     read_guards(loader, group, when, "if", rule);
     read_guards(loader, group, when, "unless", rule);
     read_times(loader, when, rule);
@@ -248,12 +248,12 @@ static void read_rule(struct phu_cond_loader *loader, const struct group *group,
     static const char *const keys[] = {"alert",  "when",        "for", "keep_firing_for",
                                        "labels", "annotations", NULL};
     struct phu_rules *rules = loader->rules;
-    struct phu_rule *rule = phu_arena_take(loader->yaml.arena, 1, sizeof *rule);
+    struct phu_rule *rule = phu_rule_arena_take(loader->yaml.arena, 1, sizeof *rule);
     size_t before = loader->yaml.mistakes;
 
     rule->group = group->name;
     rule->interval_ns = group->interval_ns;
-    rule->file = phu_arena_text(loader->yaml.arena, node->file, strlen(node->file));
+    rule->file = phu_rule_arena_text(loader->yaml.arena, node->file, strlen(node->file));
     rule->line = node->line;
     if (!phu_conf_node_key(node, "expr") &&
         !phu_yaml_check_keys(&loader->yaml, node, "a rule", keys))
@@ -439,7 +439,7 @@ void phu_rules_free(struct phu_rules *rules)
     free(rules->conds);
     free(rules->plans);
     free(rules->rules);
-    phu_arena_free(&rules->arena);
+    phu_rule_arena_free(&rules->arena);
     free(rules);
 }
 

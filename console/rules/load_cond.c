@@ -47,14 +47,14 @@ static struct phu_plan *plan_of(struct phu_cond_loader *loader, const char *meas
         if (strcmp(rules->plans[i]->measurement, measurement) == 0)
             return rules->plans[i];
     }
-    plan = phu_arena_take(loader->yaml.arena, 1, sizeof *plan);
+    plan = phu_rule_arena_take(loader->yaml.arena, 1, sizeof *plan);
     plan->measurement = measurement;
     rules->plans = phu_mem_grow(rules->plans, rules->plan_count, sizeof(struct phu_plan *));
     rules->plans[rules->plan_count++] = plan;
     return plan;
 }
 
-int phu_plan_want(struct phu_plan *plan, struct phu_arena *arena, const char *field,
+int phu_plan_want(struct phu_plan *plan, struct phu_rule_arena *arena, const char *field,
                   int64_t keep_ns, bool has_history)
 {
     struct phu_plan_field *known;
@@ -67,7 +67,7 @@ int phu_plan_want(struct phu_plan *plan, struct phu_arena *arena, const char *fi
     known = &plan->fields[i];
     if (i == plan->field_count) {
         plan->field_count++;
-        *known = (struct phu_plan_field){.name = phu_arena_text(arena, field, strlen(field))};
+        *known = (struct phu_plan_field){.name = phu_rule_arena_text(arena, field, strlen(field))};
     }
     known->keep_ns = keep_ns > known->keep_ns ? keep_ns : known->keep_ns;
     known->has_history |= has_history;
@@ -108,7 +108,7 @@ static void add_matcher(struct draft *draft, const char *tag, bool is_negated,
 {
     struct phu_cond *cond = draft->cond;
     struct phu_matcher *grown =
-        phu_arena_take(draft->yaml->arena, cond->matcher_count + 1, sizeof *grown);
+        phu_rule_arena_take(draft->yaml->arena, cond->matcher_count + 1, sizeof *grown);
 
     if (cond->matcher_count)
         memcpy(grown, cond->matchers, cond->matcher_count * sizeof *grown);
@@ -118,7 +118,7 @@ static void add_matcher(struct draft *draft, const char *tag, bool is_negated,
 
 static void add_present(struct draft *draft, const char *tag)
 {
-    const char **nothing = phu_arena_take(draft->yaml->arena, 1, sizeof *nothing);
+    const char **nothing = phu_rule_arena_take(draft->yaml->arena, 1, sizeof *nothing);
 
     nothing[0] = "";
     add_matcher(draft, tag, true, (struct phu_words){nothing, 1});
@@ -142,7 +142,7 @@ static void read_tags(struct draft *draft, const char *name, bool is_negated)
         if (!phu_yaml_is_name(key->text))
             phu_yaml_mistake(draft->yaml, key, "\"%.60s\" is no name of a tag", key->text);
         else if (phu_yaml_words(draft->yaml, tags, key->text, &values))
-            add_matcher(draft, phu_arena_text(draft->yaml->arena, key->text, key->length),
+            add_matcher(draft, phu_rule_arena_text(draft->yaml->arena, key->text, key->length),
                         is_negated, values);
     }
 }
@@ -327,7 +327,7 @@ static void read_form(struct draft *draft)
                              field);
             return;
         }
-        whole = phu_arena_print(draft->yaml->arena, "%.*s_count", (int)(sum - field), field);
+        whole = phu_rule_arena_print(draft->yaml->arena, "%.*s_count", (int)(sum - field), field);
     }
     want(draft, 0, field, cond->form != PHU_METRIC_LAST);
     if (whole)
@@ -469,7 +469,7 @@ struct phu_cond *phu_load_cond(struct phu_cond_loader *loader, const struct phu_
         draft.node = phu_yaml_value(mapping, phu_cond_names[i]);
         if (!draft.node)
             continue;
-        draft.cond = phu_arena_take(loader->yaml.arena, 1, sizeof *draft.cond);
+        draft.cond = phu_rule_arena_take(loader->yaml.arena, 1, sizeof *draft.cond);
         draft.cond->kind = (enum phu_cond_kind)i;
     }
     if (!draft.node)

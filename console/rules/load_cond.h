@@ -14,7 +14,7 @@ struct phu_cond_loader {
 struct phu_cond *phu_load_cond(struct phu_cond_loader *loader, const struct phu_conf_node *mapping,
                                struct phu_words *by);
 /* Index of a field in the plan, which is told to keep it; -1 when there are too many. */
-int phu_plan_want(struct phu_plan *plan, struct phu_arena *arena, const char *field,
+int phu_plan_want(struct phu_plan *plan, struct phu_rule_arena *arena, const char *field,
                   int64_t keep_ns, bool has_history);
 
 extern const char *const phu_cond_names[]; /* state, event, … NULL */

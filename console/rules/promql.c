@@ -23,7 +23,7 @@ void phu_number_print(char text[PHU_NUMBER_TEXT], double value)
     char digits[PHU_NUMBER_TEXT];
 
     if (isnan(value) || isinf(value)) {
-        strcpy(text, isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
+        snprintf(text, PHU_NUMBER_TEXT, "%s", isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf");
         return;
     }
     do
@@ -37,7 +37,7 @@ void phu_number_print(char text[PHU_NUMBER_TEXT], double value)
         memcpy(text, digits, sizeof digits);
 }
 
-const char *phu_promql_duration(struct phu_arena *arena, int64_t ns)
+const char *phu_promql_duration(struct phu_rule_arena *arena, int64_t ns)
 {
     static const struct {
         int64_t ms;
@@ -47,7 +47,8 @@ const char *phu_promql_duration(struct phu_arena *arena, int64_t ns)
 
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (ms % units[i].ms == 0 && ms)
-            return phu_arena_print(arena, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+            return phu_rule_arena_print(arena, "%lld%s", (long long)(ms / units[i].ms),
+                                        units[i].name);
     }
     return "0s";
 }
@@ -76,9 +77,9 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *text, const c
     text->length += (size_t)length;
 }
 
-static const char *keep(struct phu_arena *arena, struct text *text)
+static const char *keep(struct phu_rule_arena *arena, struct text *text)
 {
-    const char *kept = phu_arena_text(arena, text->at ? text->at : "", text->length);
+    const char *kept = phu_rule_arena_text(arena, text->at ? text->at : "", text->length);
 
     free(text->at);
     *text = (struct text){0};
@@ -115,7 +116,7 @@ static void put_matcher(struct text *text, const struct phu_matcher *matcher)
     put(text, "\"");
 }
 
-static const char *words(struct phu_arena *arena, const struct phu_words *list)
+static const char *words(struct phu_rule_arena *arena, const struct phu_words *list)
 {
     struct text text = {0};
 
@@ -127,7 +128,7 @@ static const char *words(struct phu_arena *arena, const struct phu_words *list)
 /* -- Conditions ------------------------------------------------------------------------------- */
 
 struct context {
-    struct phu_arena *arena;
+    struct phu_rule_arena *arena;
     const struct phu_cond *cond;
     const char *by, *window;
 };
@@ -135,7 +136,7 @@ struct context {
 static const char *over(const struct context *c, const char *function, size_t field,
                         const char *window)
 {
-    return phu_arena_print(
+    return phu_rule_arena_print(
         c->arena, "%s_over_time(%s_%s%s[%s])", function, c->cond->plan->measurement,
         c->cond->plan->fields[c->cond->fields[field]].name, c->cond->selector, window);
 }
@@ -153,12 +154,12 @@ static const char *in_states(const struct context *c)
         if (c->cond->states & 1U << code)
             put(&text, "%s%s == %u", text.length ? " or " : "", last(c, 0), code);
     }
-    return phu_arena_print(c->arena, "(%s)", keep(c->arena, &text));
+    return phu_rule_arena_print(c->arena, "(%s)", keep(c->arena, &text));
 }
 
 static const char *without_maintenance(const struct context *c, const char *expr)
 {
-    return phu_arena_print(c->arena, "(%s unless %s == 1)", expr, last(c, 1));
+    return phu_rule_arena_print(c->arena, "(%s unless %s == 1)", expr, last(c, 1));
 }
 
 static const char *metric(const struct context *c)
@@ -171,29 +172,30 @@ static const char *metric(const struct context *c)
     const char *of = functions[cond->form], *value, *whole, *by = "";
 
     if (cond->is_grouped)
-        by = phu_arena_print(c->arena, "%s by (%s) ", of, c->by);
+        by = phu_rule_arena_print(c->arena, "%s by (%s) ", of, c->by);
     if (cond->form == PHU_METRIC_INCREASE) {
-        value = phu_arena_print(c->arena, "(%s - %s)", over(c, "last", 0, c->window),
-                                over(c, "min", 0, c->window));
-        return cond->is_grouped ? phu_arena_print(c->arena, "%s%s", by, value) : value;
+        value = phu_rule_arena_print(c->arena, "(%s - %s)", over(c, "last", 0, c->window),
+                                     over(c, "min", 0, c->window));
+        return cond->is_grouped ? phu_rule_arena_print(c->arena, "%s%s", by, value) : value;
     }
     value = over(c, of, 0, c->window);
     if (cond->form == PHU_METRIC_MEAN || cond->form == PHU_METRIC_RATIO) {
         whole = over(c, "sum", 1, c->window);
-        return phu_arena_print(c->arena, "(%s(%s or %s * 0) / %s(%s))", by, value, whole, by,
-                               whole);
+        return phu_rule_arena_print(c->arena, "(%s(%s or %s * 0) / %s(%s))", by, value, whole, by,
+                                    whole);
     }
-    return cond->is_grouped ? phu_arena_print(c->arena, "%s(%s)", by, value) : value;
+    return cond->is_grouped ? phu_rule_arena_print(c->arena, "%s(%s)", by, value) : value;
 }
 
 static const char *measured(const struct context *c)
 {
-    return phu_arena_print(
+    return phu_rule_arena_print(
         c->arena, "count by (%s) %s", c->by,
-        without_maintenance(c, phu_arena_print(c->arena, "%s != 4", last(c, 0))));
+        without_maintenance(c, phu_rule_arena_print(c->arena, "%s != 4", last(c, 0))));
 }
 
-static const char *comparison(struct phu_arena *arena, const struct phu_cond *cond, double limit)
+static const char *comparison(struct phu_rule_arena *arena, const struct phu_cond *cond,
+                              double limit)
 {
     static const char *const signs[] = {[PHU_COMPARE_ABOVE] = ">",
                                         [PHU_COMPARE_BELOW] = "<",
@@ -204,11 +206,11 @@ static const char *comparison(struct phu_arena *arena, const struct phu_cond *co
     if (cond->compare == PHU_COMPARE_NONE)
         return cond->value;
     phu_number_print(number, limit);
-    return phu_arena_print(arena, "(%s %s %s%s)", cond->value, signs[cond->compare], number,
-                           cond->also);
+    return phu_rule_arena_print(arena, "(%s %s %s%s)", cond->value, signs[cond->compare], number,
+                                cond->also);
 }
 
-void phu_promql_cond(struct phu_arena *arena, struct phu_cond *cond)
+void phu_promql_cond(struct phu_rule_arena *arena, struct phu_cond *cond)
 {
     struct context c = {arena, cond, words(arena, &cond->by),
                         phu_promql_duration(arena, cond->window_ns)};
@@ -229,21 +231,21 @@ void phu_promql_cond(struct phu_arena *arena, struct phu_cond *cond)
     case PHU_COND_EVENT:
         cond->value = without_maintenance(
             &c, cond->fields[2] == cond->fields[0]
-                    ? phu_arena_print(arena, "%s == 1", last(&c, 0))
-                    : phu_arena_print(arena, "(%s and %s == 1)", last(&c, 2), last(&c, 0)));
+                    ? phu_rule_arena_print(arena, "%s == 1", last(&c, 0))
+                    : phu_rule_arena_print(arena, "(%s and %s == 1)", last(&c, 2), last(&c, 0)));
         break;
     case PHU_COND_METRIC:
         cond->value = metric(&c);
         break;
     case PHU_COND_SHARE:
         phu_number_print(number, cond->least);
-        cond->value = phu_arena_print(arena, "(count by (%s) %s / %s)", c.by,
-                                      without_maintenance(&c, in_states(&c)), measured(&c));
+        cond->value = phu_rule_arena_print(arena, "(count by (%s) %s / %s)", c.by,
+                                           without_maintenance(&c, in_states(&c)), measured(&c));
         if (cond->least > 1)
-            cond->also = phu_arena_print(arena, " and %s >= %s", measured(&c), number);
+            cond->also = phu_rule_arena_print(arena, " and %s >= %s", measured(&c), number);
         break;
     case PHU_COND_ABSENT:
-        cond->value = phu_arena_print(
+        cond->value = phu_rule_arena_print(
             arena, "(group by (%s) (%s) unless group by (%s) (%s))", c.by,
             over(&c, "last", 0, phu_promql_duration(arena, cond->known_ns)), c.by, last(&c, 0));
         break;
@@ -273,7 +275,7 @@ bool phu_cond_holds(const struct phu_cond *cond, double value, bool is_firing)
 /* -- Rules ------------------------------------------------------------------------------------ */
 
 /* While the alert fires, the milder threshold counts. */
-static const char *with_hysteresis(struct phu_arena *arena, const struct phu_rule *rule)
+static const char *with_hysteresis(struct phu_rule_arena *arena, const struct phu_rule *rule)
 {
     struct text ignored = {0};
 
@@ -281,52 +283,55 @@ static const char *with_hysteresis(struct phu_arena *arena, const struct phu_rul
         return rule->cond->expr;
     for (size_t i = 0; i < rule->label_count; i++)
         put(&ignored, ", %s", rule->labels[i].name);
-    return phu_arena_print(arena,
-                           "(%s or (%s and ignoring (alertname, alertstate%s) "
-                           "ALERTS{alertname=\"%s\",alertstate=\"firing\"}))",
-                           comparison(arena, rule->cond, rule->cond->limit),
-                           comparison(arena, rule->cond, rule->cond->clear), keep(arena, &ignored),
-                           rule->alert);
+    return phu_rule_arena_print(arena,
+                                "(%s or (%s and ignoring (alertname, alertstate%s) "
+                                "ALERTS{alertname=\"%s\",alertstate=\"firing\"}))",
+                                comparison(arena, rule->cond, rule->cond->limit),
+                                comparison(arena, rule->cond, rule->cond->clear),
+                                keep(arena, &ignored), rule->alert);
 }
 
-static const char *with_guards(struct phu_arena *arena, const struct phu_rule *rule,
+static const char *with_guards(struct phu_rule_arena *arena, const struct phu_rule *rule,
                                const char *expr)
 {
     for (size_t i = 0; i < rule->guard_count; i++) {
         const struct phu_guard *guard = &rule->guards[i];
         const char *other =
-            guard->cond ? guard->cond->expr
-                        : phu_arena_print(arena, "ALERTS{alertname=\"%s\",alertstate=\"firing\"}",
-                                          guard->alert);
+            guard->cond
+                ? guard->cond->expr
+                : phu_rule_arena_print(arena, "ALERTS{alertname=\"%s\",alertstate=\"firing\"}",
+                                       guard->alert);
 
-        expr =
-            phu_arena_print(arena, "(%s %s on (%s) %s)", expr, guard->is_negated ? "unless" : "and",
-                            words(arena, &guard->on), other);
+        expr = phu_rule_arena_print(arena, "(%s %s on (%s) %s)", expr,
+                                    guard->is_negated ? "unless" : "and", words(arena, &guard->on),
+                                    other);
     }
     return expr;
 }
 
-const char *phu_promql_rule(struct phu_arena *arena, const struct phu_rule *rule)
+const char *phu_promql_rule(struct phu_rule_arena *arena, const struct phu_rule *rule)
 {
     const char *expr = with_guards(arena, rule, with_hysteresis(arena, rule));
     size_t length;
 
     if (rule->has_by)
-        expr = phu_arena_print(arena, "max by (%s) (%s)", words(arena, &rule->by), expr);
+        expr = phu_rule_arena_print(arena, "max by (%s) (%s)", words(arena, &rule->by), expr);
     if (rule->n) /* exactly n steps lie in n intervals less a millisecond */
-        return phu_arena_print(arena, "count_over_time(%s[%s:%s]) >= %d",
-                               rule->has_by ? phu_arena_print(arena, "(%s)", expr) : expr,
-                               phu_promql_duration(arena, rule->interval_ns * rule->n - 1000000),
-                               phu_promql_duration(arena, rule->interval_ns), rule->m);
+        return phu_rule_arena_print(
+            arena, "count_over_time(%s[%s:%s]) >= %d",
+            rule->has_by ? phu_rule_arena_print(arena, "(%s)", expr) : expr,
+            phu_promql_duration(arena, rule->interval_ns * rule->n - 1000000),
+            phu_promql_duration(arena, rule->interval_ns), rule->m);
     length = strlen(expr);
     if (expr[0] == '(' && !rule->has_by && expr == rule->cond->expr &&
         rule->cond->compare != PHU_COMPARE_NONE)
-        return phu_arena_text(arena, expr + 1, length - 2); /* the outermost pair says nothing */
+        return phu_rule_arena_text(arena, expr + 1,
+                                   length - 2); /* the outermost pair says nothing */
     return expr;
 }
 
 /* The series that the alert is made of, with its labels filled in by printf. */
-static const char *lookup_matchers(struct phu_arena *arena, const struct phu_rule *rule,
+static const char *lookup_matchers(struct phu_rule_arena *arena, const struct phu_rule *rule,
                                    const char *const *names, size_t count)
 {
     const struct phu_cond *cond = rule->cond;
@@ -334,7 +339,7 @@ static const char *lookup_matchers(struct phu_arena *arena, const struct phu_rul
 
     for (size_t i = 0; i < count; i++)
         put(&text, "%s%s=%%[%zu]q", i ? "," : "", names[i], i + 1);
-    for (size_t i = 0; i < cond->matcher_count; i++) {
+    for (size_t i = 0; rule->has_by && i < cond->matcher_count; i++) {
         struct text matcher = {0};
 
         put_matcher(&matcher, &cond->matchers[i]);
@@ -346,7 +351,7 @@ static const char *lookup_matchers(struct phu_arena *arena, const struct phu_rul
     return keep(arena, &text);
 }
 
-const char *phu_promql_lookup(struct phu_arena *arena, const struct phu_rule *rule,
+const char *phu_promql_lookup(struct phu_rule_arena *arena, const struct phu_rule *rule,
                               const char *field, const char *rest)
 {
     static const char *const of_event[] = {"agent", "root", "kind", "cause"};
@@ -360,15 +365,15 @@ const char *phu_promql_lookup(struct phu_arena *arena, const struct phu_rule *ru
     const char *of, *chosen;
     struct text labels = {0};
 
-    cond.selector = phu_arena_print(arena, "{%s}", lookup_matchers(arena, rule, names, count));
-    of = phu_arena_print(arena, "last_over_time(%s_%s%s[%s])", cond.plan->measurement, field,
-                         cond.selector, c.window);
-    chosen = cond.kind == PHU_COND_EVENT ? phu_arena_print(arena, "%s == 1", last(&c, 0))
+    cond.selector = phu_rule_arena_print(arena, "{%s}", lookup_matchers(arena, rule, names, count));
+    of = phu_rule_arena_print(arena, "last_over_time(%s_%s%s[%s])", cond.plan->measurement, field,
+                              cond.selector, c.window);
+    chosen = cond.kind == PHU_COND_EVENT ? phu_rule_arena_print(arena, "%s == 1", last(&c, 0))
                                          : in_states(&c);
     for (size_t i = 0; i < count; i++)
         put(&labels, " $labels.%s", names[i]);
-    return phu_arena_print(arena,
-                           "{{ with printf `max((%s and %s) unless %s == 1)`%s | query }}"
-                           "{{ . | first | value %s }}{{ end }}",
-                           of, chosen, last(&c, 1), keep(arena, &labels), rest);
+    return phu_rule_arena_print(arena,
+                                "{{ with printf `max((%s and %s) unless %s == 1)`%s | query }}"
+                                "{{ . | first | value %s }}{{ end }}",
+                                of, chosen, last(&c, 1), keep(arena, &labels), rest);
 }

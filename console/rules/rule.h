@@ -140,7 +140,7 @@ struct phu_rule {
 };
 
 struct phu_rules {
-    struct phu_arena arena;
+    struct phu_rule_arena arena;
     struct phu_rule **rules;
     size_t rule_count;
     struct phu_cond **conds;
@@ -153,14 +153,14 @@ struct phu_rules {
 /* -- PromQL (promql.c) ------------------------------------------------------------------------ */
 
 /* Sets cond->selector, value, also and expr. */
-void phu_promql_cond(struct phu_arena *arena, struct phu_cond *cond);
+void phu_promql_cond(struct phu_rule_arena *arena, struct phu_cond *cond);
 /* The whole rule; cond and guards are complete. */
-const char *phu_promql_rule(struct phu_arena *arena, const struct phu_rule *rule);
+const char *phu_promql_rule(struct phu_rule_arena *arena, const struct phu_rule *rule);
 /* A field of an alert's own series, as a template's `with … | query`; `rest` is the pipeline behind
  * it ("" or "| …"). */
-const char *phu_promql_lookup(struct phu_arena *arena, const struct phu_rule *rule,
+const char *phu_promql_lookup(struct phu_rule_arena *arena, const struct phu_rule *rule,
                               const char *field, const char *rest);
-const char *phu_promql_duration(struct phu_arena *arena, int64_t ns);
+const char *phu_promql_duration(struct phu_rule_arena *arena, int64_t ns);
 
 /* Does `value` satisfy the condition; with hysteresis while it fires? NaN never does. */
 bool phu_cond_holds(const struct phu_cond *cond, double value, bool is_firing);

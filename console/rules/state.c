@@ -112,7 +112,7 @@ static void read_annotations(struct phu_element *element, const json_t *annotati
         struct phu_alert_label *annotation = &element->annotations[i];
         const char *text = json_string_value(json_object_get(annotations, annotation->name));
 
-        free((void *)(uintptr_t)annotation->value);
+        free((void *)annotation->value);
         annotation->value = phu_mem_strdup(text ? text : "");
     }
 }

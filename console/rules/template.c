@@ -63,7 +63,7 @@ struct phu_template {
 /* -- Reading ---------------------------------------------------------------------------------- */
 
 struct reader {
-    struct phu_arena *arena;
+    struct phu_rule_arena *arena;
     const char *at;
     phu_template_field_cb *field;
     void *arg;
@@ -113,7 +113,7 @@ static const char *word(struct reader *r, const char **at)
         while (is_name_char(**at) || **at == '$' || **at == '.')
             (*at)++;
     }
-    return phu_arena_text(r->arena, start, (size_t)(*at - start));
+    return phu_rule_arena_text(r->arena, start, (size_t)(*at - start));
 }
 
 /* A string in double quotes or backquotes; NULL when there is none. */
@@ -127,7 +127,7 @@ static const char *quoted(struct reader *r, const char **at)
     start = *at;
     if (*start != '"' && *start != '`')
         return NULL;
-    text = phu_arena_take(r->arena, strlen(start) + 1, 1);
+    text = phu_rule_arena_take(r->arena, strlen(start) + 1, 1);
     for ((*at)++; **at && **at != *start; (*at)++) {
         if (**at == '\\' && *start == '"') {
             (*at)++;
@@ -231,7 +231,7 @@ static enum type read_call(struct reader *r, const char **at, const char *name, 
                            struct call **link)
 {
     struct phu_guess guess = {.word = name};
-    struct call *call = phu_arena_take(r->arena, 1, sizeof *call);
+    struct call *call = phu_rule_arena_take(r->arena, 1, sizeof *call);
     size_t i = 0;
 
     while (i < FUNCTIONS && strcmp(function_names[i], name) != 0)
@@ -262,7 +262,7 @@ static void read_pipes(struct reader *r, const char **at, struct expression *exp
     struct call **link = &expr->calls;
 
     skip_blanks(at);
-    expr->rest = phu_arena_text(r->arena, *at, strlen(*at));
+    expr->rest = phu_rule_arena_text(r->arena, *at, strlen(*at));
     while (!r->is_bad) {
         const char *name = word(r, at);
 
@@ -312,7 +312,7 @@ static bool read_prefix(struct reader *r, const char **at, struct expression *ex
 
 static struct expression *read_expression(struct reader *r, const char *source)
 {
-    struct expression *expr = phu_arena_take(r->arena, 1, sizeof *expr);
+    struct expression *expr = phu_rule_arena_take(r->arena, 1, sizeof *expr);
 
     if (read_prefix(r, &source, expr))
         return expr;
@@ -324,7 +324,7 @@ static struct expression *read_expression(struct reader *r, const char *source)
 
 static struct expression *read_condition(struct reader *r, const char *source)
 {
-    struct expression *expr = phu_arena_take(r->arena, 1, sizeof *expr);
+    struct expression *expr = phu_rule_arena_take(r->arena, 1, sizeof *expr);
     const char *start = source, *name = word(r, &source);
 
     expr->rest = "";
@@ -372,13 +372,13 @@ static const char *action(struct reader *r, bool *trims_before)
     skip_blanks(&start);
     while (end > start && is_blank(end[-1]))
         end--;
-    return phu_arena_text(r->arena, start, end > start ? (size_t)(end - start) : 0);
+    return phu_rule_arena_text(r->arena, start, end > start ? (size_t)(end - start) : 0);
 }
 
 static struct phu_template *add(struct reader *r, struct phu_template ***tail,
                                 struct phu_template node)
 {
-    struct phu_template *kept = phu_arena_take(r->arena, 1, sizeof *kept);
+    struct phu_template *kept = phu_rule_arena_take(r->arena, 1, sizeof *kept);
 
     *kept = node;
     **tail = kept;
@@ -398,7 +398,8 @@ static void add_text(struct reader *r, struct phu_template ***tail, size_t lengt
     r->is_trimming = false;
     if (end > start)
         add(r, tail,
-            (struct phu_template){.text = phu_arena_text(r->arena, start, (size_t)(end - start))});
+            (struct phu_template){.text =
+                                      phu_rule_arena_text(r->arena, start, (size_t)(end - start))});
 }
 
 static bool starts_with_word(const char *text, const char *name)
@@ -474,7 +475,7 @@ static const char *read_list(struct reader *r, struct phu_template **list)
     return "";
 }
 
-struct phu_template *phu_template_read(struct phu_arena *arena, const char *text,
+struct phu_template *phu_template_read(struct phu_rule_arena *arena, const char *text,
                                        phu_template_field_cb *field, void *arg, char *why,
                                        size_t why_size)
 {
@@ -488,7 +489,7 @@ struct phu_template *phu_template_read(struct phu_arena *arena, const char *text
         mistake(&r, "{{ end }} or {{ else }} without {{ if }}");
     if (r.is_bad)
         return NULL;
-    return list ? list : phu_arena_take(arena, 1, sizeof *list);
+    return list ? list : phu_rule_arena_take(arena, 1, sizeof *list);
 }
 
 const char *phu_template_constant(const struct phu_template *tree)
@@ -753,32 +754,32 @@ char *phu_template_expand(const struct phu_template *tree, const struct phu_temp
 
 /* -- Exporting -------------------------------------------------------------------------------- */
 
-static const char *export_list(struct phu_arena *arena, const struct phu_template *node,
+static const char *export_list(struct phu_rule_arena *arena, const struct phu_template *node,
                                const struct phu_rule *rule)
 {
     const char *all = "";
 
     for (; node; node = node->next) {
         if (node->is_if && node->otherwise)
-            all = phu_arena_print(arena, "%s{{ if%s }}%s{{ else }}%s{{ end }}", all, node->text,
-                                  export_list(arena, node->then, rule),
-                                  export_list(arena, node->otherwise, rule));
+            all = phu_rule_arena_print(arena, "%s{{ if%s }}%s{{ else }}%s{{ end }}", all,
+                                       node->text, export_list(arena, node->then, rule),
+                                       export_list(arena, node->otherwise, rule));
         else if (node->is_if)
-            all = phu_arena_print(arena, "%s{{ if%s }}%s{{ end }}", all, node->text,
-                                  export_list(arena, node->then, rule));
+            all = phu_rule_arena_print(arena, "%s{{ if%s }}%s{{ end }}", all, node->text,
+                                       export_list(arena, node->then, rule));
         else if (node->expr && node->expr->operand.source == FIELD)
-            all = phu_arena_print(
+            all = phu_rule_arena_print(
                 arena, "%s%s", all,
                 phu_promql_lookup(arena, rule, node->expr->operand.text, node->expr->rest));
         else if (node->expr)
-            all = phu_arena_print(arena, "%s{{ %s }}", all, node->text);
+            all = phu_rule_arena_print(arena, "%s{{ %s }}", all, node->text);
         else if (node->text)
-            all = phu_arena_print(arena, "%s%s", all, node->text);
+            all = phu_rule_arena_print(arena, "%s%s", all, node->text);
     }
     return all;
 }
 
-const char *phu_template_export(struct phu_arena *arena, const struct phu_template *tree,
+const char *phu_template_export(struct phu_rule_arena *arena, const struct phu_template *tree,
                                 const struct phu_rule *rule)
 {
     return export_list(arena, tree, rule);

@@ -28,14 +28,14 @@ struct phu_template_values {
 typedef int phu_template_field_cb(void *arg, const char *name);
 
 /* NULL with `why` when it is wrong. A `field` of NULL refuses fields and $value, as in labels. */
-struct phu_template *phu_template_read(struct phu_arena *arena, const char *text,
+struct phu_template *phu_template_read(struct phu_rule_arena *arena, const char *text,
                                        phu_template_field_cb *field, void *arg, char *why,
                                        size_t why_size);
 /* Freed by the caller. Longer results are cut at PHU_TEMPLATE_MAX. */
 char *phu_template_expand(const struct phu_template *tree,
                           const struct phu_template_values *values);
 /* As Prometheus reads it. */
-const char *phu_template_export(struct phu_arena *arena, const struct phu_template *tree,
+const char *phu_template_export(struct phu_rule_arena *arena, const struct phu_template *tree,
                                 const struct phu_rule *rule);
 /* Does it need nothing but itself? Then its text, else NULL. */
 const char *phu_template_constant(const struct phu_template *tree);

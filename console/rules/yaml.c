@@ -115,7 +115,7 @@ bool phu_yaml_text(struct phu_yaml *yaml, const struct phu_conf_node *mapping, c
 
     if (!node)
         return false;
-    *out = phu_arena_text(yaml->arena, node->text, node->length);
+    *out = phu_rule_arena_text(yaml->arena, node->text, node->length);
     return true;
 }
 
@@ -181,7 +181,7 @@ bool phu_yaml_words(struct phu_yaml *yaml, const struct phu_conf_node *mapping, 
         phu_yaml_mistake(yaml, node, "\"%s\" needs 1 to %d texts", name, PHU_RULE_WORDS);
         return false;
     }
-    out->items = phu_arena_take(yaml->arena, count, sizeof *out->items);
+    out->items = phu_rule_arena_take(yaml->arena, count, sizeof *out->items);
     out->count = 0;
     for (item = node->kind == PHU_CONF_SCALAR ? node : node->first; out->count < count;
          item = item->next) {
@@ -191,7 +191,7 @@ bool phu_yaml_words(struct phu_yaml *yaml, const struct phu_conf_node *mapping, 
             out->count = 0;
             return false;
         }
-        out->items[out->count++] = phu_arena_text(yaml->arena, item->text, item->length);
+        out->items[out->count++] = phu_rule_arena_text(yaml->arena, item->text, item->length);
     }
     return true;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct phu_yaml {
-    struct phu_arena *arena;
+    struct phu_rule_arena *arena;
     struct phu_diags *diags;
     size_t mistakes;
 };

@@ -12,14 +12,14 @@ _phusong() {
     local command=${COMP_WORDS[1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent alerts bindings catalog check-config config discover probe spool version --help --version"
+        words="agent alerts bindings catalog check-config config discover probe rules spool version --help --version"
     elif [[ $command != probe && $previous == -c ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
         case $previous in
         --config|-f|--file|--from|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
             mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
-        --dir|--state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
+        --dir|--state-dir|--promtool) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         esac
         case $command in
         agent|bindings|check-config|catalog|discover) words=$(_phusong_options "$command") ;;
@@ -29,6 +29,9 @@ _phusong() {
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
                else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")
                     mapfile -t COMPREPLY < <(compgen -A hostname -- "$current"); fi ;;
+        rules) words=$(_phusong_options rules)
+               [ "$COMP_CWORD" -eq 2 ] && words="check test replay export --help"
+               [ "$COMP_CWORD" -gt 2 ] && mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
         spool) words=$(_phusong_options spool)
                [ "$COMP_CWORD" -eq 2 ] && words="stat ls verify export replay forget --help" ;;
         esac

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 PROGRAM, SOURCE, UNIT = sys.argv[1:]
-COMMANDS = ["agent", "alerts", "bindings", "catalog", "check-config", "config", "discover", "probe", "spool", "version"]
+COMMANDS = ["agent", "alerts", "bindings", "catalog", "check-config", "config", "discover", "probe", "rules", "spool", "version"]
 COLLECTORS = ["icmp", "tcp", "http", "snmp"]
 failures = []
 
@@ -68,8 +68,8 @@ def check_version():
 
 
 def check_completion(texts):
-    for command in ("agent", "alerts", "bindings", "check-config", "catalog", "discover", "spool"):
-        words = {"spool": ("spool", "stat"), "alerts": ("alerts", "ls")}.get(command, (command,))
+    for command in ("agent", "alerts", "bindings", "check-config", "catalog", "discover", "rules", "spool"):
+        words = {"spool": ("spool", "stat"), "alerts": ("alerts", "ls"), "rules": ("rules", "check")}.get(command, (command,))
         offered, real = complete(*words), options_in(texts[command])
         expect(offered == real, f"completion of {command}: {sorted(offered ^ real)} differ")
     for collector in COLLECTORS:
