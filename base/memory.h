@@ -3,7 +3,7 @@
 
 /* Before anything is allocated: large buffers come from mmap and go back to the system when freed,
  * and all threads share one arena. (glibc raises the threshold by itself otherwise, and keeps a
- * megabyte per batch for ever.) */
+ * megabyte per batch for ever.) The heap is asked for in huge pages. */
 void phu_memory_init(void);
 
 /* After start-up and after a reload: gives back what only they needed, freed heap and the code
