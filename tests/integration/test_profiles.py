@@ -230,12 +230,20 @@ def feeds(cell, metric, value, row):
     return told == (value if isinstance(value, str) else pytest.approx(value, abs=0.001))
 
 
+@pytest.fixture(scope="session")
+def made_readings(built, tmp_path_factory):
+    """{name: Reading} of the devices that are made up."""
+    folder = tmp_path_factory.mktemp("made")
+    paths = {name: folder / f"{number}.snmprec" for number, name in enumerate(made.MADE)}
+    for name, path in paths.items():
+        made.write(made.MADE[name], path)
+    found = expected.read_all(built("tests/support/profile_eval"), list(paths.values()))
+    return {name: found[path] for name, path in paths.items()}
+
+
 @pytest.mark.parametrize("name", made.MADE)
-def test_made_devices_are_recognised_and_mean_what_their_formulas_say(name, built, tmp_path):
-    device = made.MADE[name]
-    path = tmp_path / "device.snmprec"
-    made.write(device, path)
-    reading = expected.Reading(built("tests/support/profile_eval"), path)
+def test_made_devices_are_recognised_and_mean_what_their_formulas_say(name, made_readings):
+    device, reading = made.MADE[name], made_readings[name]
     assert reading.head["profile"] == name.split()[0], reading.head["why"]
     for oid, _tag, _raw, metric, value, row in device.answers:
         cells = reading.at(oid)

@@ -74,7 +74,7 @@ def is_same(cell, got):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_polls_what_profiles_read(device, poll, built):
-    reading = expected.reading(built("tests/support/profile_eval"), device)
+    reading = expected.Reading(built("tests/support/profile_eval"), device)
     polled = poll(device)
     cells = [cell for cell in reading.valued() if is_polled(cell)]
     wrong = [f"{cell['oid']} {cell.get('tag')}={cell.get('row')} {cell['metric']}: "

@@ -217,7 +217,16 @@ class Reading:
         words += ["--profile", profile] if profile else []
         result = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert result.returncode == 0, result.stderr
-        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.take([json.loads(line) for line in result.stdout.splitlines()], profile)
+
+    @classmethod
+    def of_lines(cls, lines):
+        """Of one recording among several, without what stands before it."""
+        reading = cls.__new__(cls)
+        reading.take(lines, None)
+        return reading
+
+    def take(self, lines, profile):
         self.head = next((line for line in lines if "profile" in line), {"profile": profile})
         self.cells = [line for line in lines if "oid" in line and "column" in line]
         self.sums = [line for line in lines if line.get("rollup")]
@@ -241,10 +250,32 @@ class Reading:
                 any(is_metric(cell, one) for one in NAMED[metric])]
 
 
+def read_all(evaluator, paths):
+    """{path: Reading} of several recordings: one process, which loads the profiles once."""
+    assert len(paths) > 1
+    result = subprocess.run([evaluator, str(PROFILES), *map(str, paths)], capture_output=True,
+                            text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    lines = {}
+    for line in map(json.loads, result.stdout.splitlines()):
+        if "recording" in line:
+            current = lines.setdefault(pathlib.Path(line["recording"]), [])
+        else:
+            current.append(line)
+    return {path: Reading.of_lines(lines[path]) for path in paths}
+
+
+@functools.lru_cache(maxsize=None)
+def readings(evaluator):
+    """{device: Reading} of all recordings."""
+    found = read_all(evaluator, sorted(RECORDINGS.glob("*.snmprec")))
+    return {path.stem: reading for path, reading in found.items()}
+
+
 @functools.lru_cache(maxsize=None)
 def reading(evaluator, device, profile=None):
     """The Reading of a recording, worked out once for all tests."""
-    return Reading(evaluator, device, profile)
+    return Reading(evaluator, device, profile) if profile else readings(evaluator)[device]
 
 
 def is_metric(cell, wanted):

@@ -4,6 +4,7 @@
  *
  *     profile_eval collectors/snmp/profiles tests/data/snmprec/vsol_v1600d.snmprec
  *     profile_eval FOLDER RECORDING --profile NAME      as snmp:NAME in the inventory
+ *     profile_eval FOLDER RECORDING...                  each after a line that names its file
  *     profile_eval FOLDER                               checks the profiles only
  */
 #include "profile.h"
@@ -564,16 +565,42 @@ static const struct phu_profile *choose(const struct phu_profiles *profiles)
     return best < count ? fits[best].profile : NULL;
 }
 
+static void forget_recording(void)
+{
+    for (size_t i = 0; i < record_count; i++)
+        free((void *)records[i].cell.text);
+    free(records);
+    records = NULL;
+    record_count = 0;
+}
+
+/* `name` is the profile's, NULL: what the device is recognised as. */
+static int evaluate(const struct phu_profiles *profiles, const char *path, const char *name)
+{
+    const struct phu_profile *profile;
+
+    read_recording(path);
+    profile = name ? phu_profiles_find(profiles, name) : choose(profiles);
+    if (!profile)
+        fprintf(stderr, "%s: no such profile\n", path);
+    for (size_t i = 0; profile && i < profile->table_count; i++)
+        put_table(&profile->tables[i]);
+    forget_recording();
+    return profile ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[1] : "";
-    const struct phu_profile *profile;
+    bool is_named = argc == 5 && strcmp(argv[3], "--profile") == 0;
     struct phu_profiles *profiles;
     struct phu_diags diags;
     int result;
 
-    if (argc != 2 && argc != 3 && !(argc == 5 && strcmp(argv[3], "--profile") == 0)) {
-        fputs("usage: profile_eval FOLDER [RECORDING [--profile NAME]]\n", stderr);
+    if (argc < 2) {
+        fputs("usage: profile_eval FOLDER [RECORDING [--profile NAME]]\n"
+              "       profile_eval FOLDER RECORDING...\n",
+              stderr);
         return 2;
     }
     phu_diags_init(&diags);
@@ -582,18 +609,12 @@ int main(int argc, char **argv)
     phu_diags_fini(&diags);
     if (result)
         return 1;
-    if (argc > 2) {
-        read_recording(argv[2]);
-        profile = argc == 5 ? phu_profiles_find(profiles, argv[4]) : choose(profiles);
-        if (!profile)
-            fprintf(stderr, "no such profile\n");
-        for (size_t i = 0; profile && i < profile->table_count; i++)
-            put_table(&profile->tables[i]);
-        result = profile ? 0 : 1;
+    if (argc == 3 || is_named)
+        result = evaluate(profiles, argv[2], is_named ? argv[4] : NULL);
+    for (int i = 2; i < argc && argc > 3 && !is_named; i++) {
+        printf("{\"recording\": \"%s\"}\n", argv[i]);
+        evaluate(profiles, argv[i], NULL); /* whether it found a profile is in its first line */
     }
-    for (size_t i = 0; i < record_count; i++)
-        free((void *)records[i].cell.text);
-    free(records);
     phu_profiles_free(profiles);
     return result;
 }
