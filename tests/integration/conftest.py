@@ -9,6 +9,9 @@
     snmp_lab(*options)   SNMP devices that answer from recordings (tests/support/snmp_lab.py)
     fault_server(...)   a destination that misbehaves (tests/support/faultd.py)
 
+Tests run side by side (tests/run: pytest -n, then -m alone without it). One whose result depends on
+what else the machine does is marked `@pytest.mark.alone`. Ports come from stores.free_port().
+
 What a machine does not have is skipped with the name of the Debian package.
 """
 
@@ -27,6 +30,10 @@ import snmp_lab as responder  # noqa: E402
 import stores  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("PHUSONG_BUILD", ROOT / "build" / "dev"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: needs the machine for itself; not beside other tests")
 
 
 def program(path, hint):

@@ -240,6 +240,7 @@ def movements(district, agent, folder):
     return statistics.median(moved), sorted(moved)[int(len(moved) * 0.99)], late
 
 
+@pytest.mark.alone
 def test_300_silent_neighbours_move_nobody(district, agent, tmp_path):
     """The machine, too, moves them when it is busy with something else; then that is measured again.
     If the neighbours did, they would every time."""

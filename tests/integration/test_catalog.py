@@ -169,7 +169,7 @@ class Truth:
             assert scope["percentile"](buckets, share) == pytest.approx(exact, rel=0.0501)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def truth():
     return Truth(int(time.time()) // 60 * 60 - 31 * 60)
 

@@ -179,7 +179,8 @@ def test_a_partial_refusal_by_influxdb_costs_the_bad_lines_alone(rig, influx):
     stored = {row["v"] for _, row in influx.rows("SELECT v FROM weather", "partial")}
     assert stored == set_of(0, 3000) - {1234, 2000}
     dead = rig.dead_letters("influx")
-    assert [line for line in dead.splitlines() if not line.startswith("#")] == [lines[1234], lines[2000]]
+    refused = [line for line in dead.splitlines() if not line.startswith("#")]
+    assert sorted(refused) == sorted([lines[1234], lines[2000]])  # requests may go side by side
     assert "status=400" in dead and "field type conflict" in dead and "unable to parse" in dead
     assert rig.stat("dead_letter_lines_total", "influx") == 2
 

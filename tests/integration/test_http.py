@@ -158,15 +158,10 @@ def timed(probe):
     return run
 
 
-def closed_port():
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return probe_socket.getsockname()[1]
-
-
 # -- Answers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_a_page_and_its_times(timed, web):
     code, results, metrics, _ = timed(f"http:{web.port}/page", count=3)
     assert (code, results) == (0, {"ok": 3})
@@ -287,13 +282,13 @@ def test_what_is_not_http(probe, web, path):
 
 
 def test_a_closed_port_and_a_name_that_is_none(probe):
-    assert probe(f"http:{closed_port()}")[1] == {"refused": 1}
+    assert probe(f"http:{stores.free_port()}")[1] == {"refused": 1}
 
 
 # -- TLS ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     """certificates.good, .wrong, .expired, .alone: (certificate, key); .ca: a file."""
     if not shutil.which("openssl"):
@@ -337,6 +332,7 @@ def https(server, certificates, *more):
     return [f"http:https://127.0.0.1:{server.port}/", f"tls.ca={certificates.ca}", *more]
 
 
+@pytest.mark.alone
 def test_tls_good(timed, serve, certificates):
     server = serve(certificate=certificates.good)
     code, results, metrics, _ = timed(*https(server, certificates), count=2)
@@ -466,7 +462,7 @@ def test_a_dead_name_server_holds_up_nobody(agent, district, dead_dns, web, tmp_
 def test_metrics_are_what_prometheus_expects(agent, district, tmp_path):
     if not shutil.which("promtool"):
         pytest.skip("promtool is missing: apt-get install prometheus")
-    agent(district([("127.0.0.1", f"http:{closed_port()}")], "127.0.0.1:1"))
+    agent(district([("127.0.0.1", f"http:{stores.free_port()}")], "127.0.0.1:1"))
     url = metrics_url(tmp_path)
     for wanted in ("/-/healthy", "/-/ready"):
         fetch(url.replace("/metrics", wanted))
@@ -480,7 +476,7 @@ def test_metrics_are_what_prometheus_expects(agent, district, tmp_path):
 
 
 def test_scrapers_that_dawdle_are_dropped(agent, district, tmp_path):
-    agent(district([("127.0.0.1", f"http:{closed_port()}")], "127.0.0.1:1",
+    agent(district([("127.0.0.1", f"http:{stores.free_port()}")], "127.0.0.1:1",
                    ", max_connections: 4"))
     url = metrics_url(tmp_path)
     port = int(re.search(r":(\d+)/", url).group(1))

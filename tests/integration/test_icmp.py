@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+import stores
+
 HOST = pathlib.Path(__file__).resolve().parents[1] / "support/icmp_host.py"
 NOBODY = 65534
 
@@ -69,6 +71,7 @@ def test_df_beyond_the_mtu_is_our_own_failure(probe):
         assert targets[0]["results"] == {"ok": 1}  # in fragments
 
 
+@pytest.mark.alone
 def test_thousands_of_targets(probe):
     needs_root()
     addresses = [f"127.1.{i // 250}.{i % 250 + 1}" for i in range(3000)]
@@ -86,8 +89,8 @@ def test_a_name_that_does_not_exist_is_exit_2(probe):
 
 
 def test_tcp_tells_open_from_closed(probe):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = stores.free_port()
+    with socket.create_server(("127.0.0.1", port)):
         code, targets, _ = probe(f"tcp:{port}", "-c", "3", "-i", "10ms", "127.0.0.1")
         assert code == 0 and targets[0]["results"] == {"ok": 3}
     code, targets, _ = probe(f"tcp:{port}", "-c", "1", "127.0.0.1")

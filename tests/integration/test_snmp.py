@@ -34,12 +34,6 @@ USERS = [
 ]
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def has_ipv6():
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         try:
@@ -71,7 +65,7 @@ def snmpd(tmp_path, spawn):
 
     def start(port=None, engine="phusong-test", name="snmpd", **more):
         for _ in range(5):
-            process = launch(port or free_port(), engine, name, **more)
+            process = launch(port or stores.free_port(), engine, name, **more)
             if is_up(process):
                 return process
         raise AssertionError(process.output())
@@ -264,7 +258,7 @@ def test_secrets_that_cannot_be_read(plan):
 
 def test_a_swapped_device_is_found_again(snmpd, plan):
     """Another engine ID at the same address: net-snmp drops its reports unseen."""
-    port = free_port()
+    port = stores.free_port()
     first = snmpd(port, engine="first-engine", name="first")
     plan.device("swapped", port, "s256", timeout=5500, pdu_timeout=500, retries=1)
     process = plan.start(polls=3, interval=6000)
@@ -281,7 +275,7 @@ def test_a_swapped_device_is_found_again(snmpd, plan):
 
 def test_a_restarted_device_is_not_refused(snmpd, plan):
     """The same engine with another clock: the message is repeated with the clock put right."""
-    port = free_port()
+    port = stores.free_port()
     first = snmpd(port, name="first")
     plan.device("restarted", port, "s256", timeout=5500, pdu_timeout=500, retries=1)
     process = plan.start(polls=3, interval=6000)
@@ -295,7 +289,7 @@ def test_a_restarted_device_is_not_refused(snmpd, plan):
 def test_a_device_that_forgets_its_restarts(snmpd, plan):
     """The same engine, but its boot counter went back: by the letter of RFC 3414 all it says would
     be too old for ever."""
-    port = free_port()
+    port = stores.free_port()
     first = snmpd(port, name="first", lines=["engineBoots 50"])
     plan.device("forgetful", port, "s256", timeout=5500, pdu_timeout=500, retries=1)
     process = plan.start(polls=3, interval=6000)
@@ -351,7 +345,8 @@ def test_ipv6(snmpd, plan):
     plan.device("two", server.port, "v2c", address="::1")
     plan.device("three", server.port, "s256", address="::1")
     plan.device("mapped", server.port, "v2c", address="127.0.0.1", pdu_timeout=200, retries=0)
-    plan.device("closed", free_port(), "v2c", address="::1", pdu_timeout=4000, timeout=9000)
+    plan.device("closed", stores.free_port(), "v2c", address="::1", pdu_timeout=4000,
+                timeout=9000)
     run = plan.run(polls=2, interval=500, together=1)
     assert run.results("two") == run.results("three") == ["ok", "ok"], run.log
     assert run.results("mapped") == run.results("closed") == ["refused", "refused"]
@@ -364,7 +359,7 @@ def test_refused_at_once_and_only_the_device_concerned(snmpd, plan):
     server = snmpd()
     for i in range(20):
         plan.device(f"good{i}", server.port, "v2c", pdu_timeout=4000, retries=0)
-        plan.device(f"closed{i}", free_port(), "v2c", address=f"127.7.0.{i + 1}",
+        plan.device(f"closed{i}", stores.free_port(), "v2c", address=f"127.7.0.{i + 1}",
                     pdu_timeout=4000, retries=0)
     run = plan.run(polls=3, interval=500, together=1)
     for i in range(20):
@@ -404,6 +399,7 @@ def test_a_context_that_the_device_denies(plan, snmp_lab):
     assert "does not know this context; correct `context`" in run.log, run.log
 
 
+@pytest.mark.alone
 def test_our_own_overflow_is_not_the_device(plan, snmp_lab):
     """A crowd of answers leaves no room for others: nobody is called silent for that."""
     lab = snmp_lab("--synthetic", "interfaces=10,rate=1000", listen="127.65.0.0/24")
@@ -633,6 +629,7 @@ def test_more_interfaces_than_allowed(evil, plan):
 # -- The loop and the others ------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_the_loop_is_never_blocked(snmpd, evil, plan):
     """Dead devices, and version 3 devices that refuse: the loop goes on within 20 ms."""
     server, silent = snmpd(), evil("silent")
@@ -643,7 +640,7 @@ def test_the_loop_is_never_blocked(snmpd, evil, plan):
         plan.device(f"wrong{i}", server.port, "wrong", pdu_timeout=200)
         plan.device(f"good{i}", server.port, "s256")
         plan.device(f"silent{i}", silent.port, "s256", pdu_timeout=200)
-        plan.device(f"dead{i}", free_port(), "s256", pdu_timeout=200)
+        plan.device(f"dead{i}", stores.free_port(), "s256", pdu_timeout=200)
     run_lines = list(plan.lines)
     gaps = []
     # The machine may be busy with something else; blocking would show every time.

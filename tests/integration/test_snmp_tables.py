@@ -296,6 +296,7 @@ def test_a_processor_that_becomes_busy_stops_in_the_middle(olt):
     assert "too busy" in run.log
 
 
+@pytest.mark.alone
 def test_slow_tables_are_spread_over_polls(olt):
     """480 rows at ten a message and 40 messages a second, in polls of a second."""
     device = olt(ports=8, onus=60)

@@ -13,6 +13,8 @@ import pathlib
 import subprocess
 import time
 
+import pytest
+
 import stores
 
 GAMMA = 1.05 / 0.95  # DDSketch, relative accuracy 5 %
@@ -165,6 +167,7 @@ def compare_percentiles(found, echoes):
     return off
 
 
+@pytest.mark.alone
 def test_stored_loss_and_delay_equal_the_labs_log(lab, agent, phusong, victoria, tmp_path):
     """A packet may wait for the processor where the lab cannot see it; then the delays of that run
     prove nothing, and another is made. Loss has no such excuse."""
