@@ -19,6 +19,7 @@ CONFIG = """
 agent: {{id: {id}, inventory: inventory, state_dir: {dir}/state, window: 10s, boot_jitter: 0s}}
 checks:
   - {{name: icmp, interval: {interval}, timeout: 500ms}}
+  - {{name: http, timeout: 2s}}
 exporters:
   - {{type: file, name: out, path: {dir}/out.lp}}
   - {{type: prometheus, name: self, listen: "127.0.0.1:{port}"}}
@@ -219,13 +220,13 @@ def movements(district, agent, folder):
                         checks="icmp tcp:443 http")
     begin = time.time_ns()
     node.start()
-    time.sleep(3 * INTERVAL_S)
+    time.sleep(2 * INTERVAL_S)
     healthy = phases(district, begin)
     assert len(healthy) == TOTAL
     district("down", "10.91.0.0/24")
     district("down", "10.91.1.0/27")
     cut = time.time_ns()
-    time.sleep(4 * INTERVAL_S)
+    time.sleep(3 * INTERVAL_S)
     beside = phases(district, cut + INTERVAL_S * 10**9)
     late = node.metric('phusong_slots_missed_total{reason="late"}')
     node.stop()
