@@ -62,7 +62,10 @@ function(phu_fuzz name source)
   target_link_libraries(fuzz_${name} PRIVATE phu_flags ${ARGN})
   target_compile_options(fuzz_${name} PRIVATE -UNDEBUG) # what a target finds, it asserts
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-  set_property(GLOBAL APPEND PROPERTY PHU_FUZZERS ${name})
+  if(NOT TARGET fuzzers)
+    add_custom_target(fuzzers) # these and what they need, without the tests
+  endif()
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()
 
 # phu_add_collector(icmp [SOURCES ...] [LINK libs...] [TEST_LINK libs...]) compiles
