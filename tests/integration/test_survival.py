@@ -1,9 +1,11 @@
 """The whole agent under kill -9, with a destination that fails at random, and on a full disk."""
 
 import contextlib
+import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import time
@@ -20,7 +22,7 @@ CONFIG = """
 agent: {{id: survivor, inventory: inventory, state_dir: {state}, window: 10s, boot_jitter: 0s}}
 checks:
   - {{name: icmp, interval: 200ms, timeout: 150ms}}
-spool: {{sync_interval: 20ms, segment_size: 64KiB}}
+spool: {{sync_interval: 20ms, segment_size: 64KiB, min_free: 0B}}
 exporters:
   - {{type: influx, name: store, url: "{url}", api: victoria, timeout: 500ms, batch_age: 50ms,
       batch_lines: 200, retry_min: 20ms, retry_max: 200ms}}
@@ -103,7 +105,10 @@ def test_ten_kills_of_the_agent_lose_nothing_durable(tmp_path, agent, phusong, f
     missing = durable - set(server.stored)
     assert not missing, f"{len(missing)} lost, such as {sorted(missing)[:3]}"
     # Nothing was altered: each line that is stored was written by an agent, whole.
-    assert all(line.split(b",")[0] in (b"coverage", b"agent", b"icmp") for line in server.stored)
+    listed = subprocess.run([phusong, "catalog", "--json"], capture_output=True, check=True)
+    measurements = {measurement["name"].encode() for measurement in json.loads(listed.stdout)}
+    written = {re.split(rb"[, ]", line)[0] for line in server.stored}
+    assert {b"coverage", b"agent"} <= written <= measurements
     stamps = [line.rsplit(b" ", 1) for line in server.stored if line.startswith(b"coverage")]
     series = [(head.split(b" ")[0], at) for head, at in stamps]
     assert len(series) == len(set(series)), "two windows of one series share a timestamp"
