@@ -2,7 +2,9 @@
 
 The lab forwards each echo request and reply itself and keeps its own log; nothing of phusong is
 asked about the truth. Loss must be equal for every endpoint, percentiles lie within the histogram's
-5 % plus 0.2 ms.
+5 % plus 0.2 ms. Only of a reply that the lab held until just before the timeout nobody can say
+whether it came in time: the way through the kernel is not in the lab's log. Probes that confirm an
+outage are counted apart, and belong to the truth as well.
 """
 
 import collections
@@ -26,6 +28,7 @@ HAMLETS = {  # third octet of 10.91.0.0/16: statements about its /24
     4: [],
 }
 ENDPOINTS_EACH = 12
+EDGE_NS = 1_000_000  # for the way between lab and agent
 
 CONFIG = """
 agent: {{id: {id}, inventory: inventory, state_dir: {dir}/state, window: 10s, boot_jitter: 0s}}
@@ -140,11 +143,13 @@ def measure_and_compare(district, agent, phusong, victoria, folder):
         timeout_ns = (900 if address.endswith(".1") else 200) * 1e6
         answered = [int(e["to_ns"]) + int(e["from_ns"]) for e in echoes[address]
                     if e["fate"] == "answered"]
-        in_time = [ns for ns in answered if ns < timeout_ns]
-        lost = host["sent"] - len(in_time)
+        in_time = sum(ns < timeout_ns - EDGE_NS for ns in answered)
+        at_the_edge = sum(timeout_ns - EDGE_NS <= ns < timeout_ns for ns in answered)
         got = found[address]
-        assert (got["sent"], got["lost"]) == (host["sent"], lost), address
-        assert got["rtt_count"] == len(in_time), address
+        assert got["sent"] == got["lost"] + got["rtt_count"], address
+        assert got["sent"] + got["confirm_sent"] == host["sent"], address
+        shown = got["rtt_count"] + got["confirm_sent"] - got["confirm_lost"]
+        assert in_time <= shown <= in_time + at_the_edge, address
     return compare_percentiles(found, echoes)
 
 
