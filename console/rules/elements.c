@@ -493,10 +493,12 @@ static int count_bits(uint64_t bits)
 static bool is_often(struct phu_rules_engine *engine, struct phu_element *element, bool is_true)
 {
     const struct phu_rule *rule = element->rule;
-    int64_t slot = engine->now_ns / rule->interval_ns, passed = slot - element->slot;
+    int64_t slot = engine->now_ns / rule->interval_ns, passed = 64;
 
-    if (element->slot == INT64_MIN || passed > 0) {
-        element->bits = element->slot == INT64_MIN || passed > 63 ? 0 : element->bits << passed;
+    if (element->slot != INT64_MIN)
+        passed = slot - element->slot;
+    if (passed > 0) {
+        element->bits = passed > 63 ? 0 : element->bits << passed;
         element->bits = (element->bits | is_true) & ((UINT64_C(1) << rule->n) - 1);
         element->slot = slot;
     }

@@ -30,7 +30,7 @@ void phu_number_print(char text[PHU_NUMBER_TEXT], double value)
         snprintf(digits, sizeof digits, "%.*e", precision - 1, value);
     while (strtod(digits, NULL) != value && precision++ < 17);
     exponent = atoi(strchr(digits, 'e') + 1); /* NOLINT(cert-err34-c): printf wrote it */
-    if (value == 0 || (exponent >= -4 && exponent < 21))
+    if (value == 0 || (exponent >= -4 && exponent < 6))
         snprintf(text, PHU_NUMBER_TEXT, "%.*f",
                  precision - 1 - exponent > 0 ? precision - 1 - exponent : 0, value);
     else

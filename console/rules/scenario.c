@@ -142,33 +142,61 @@ static void add_series(struct phu_yaml *yaml, const struct phu_conf_node *node, 
         test->longest = values->count;
 }
 
-static void read_series(struct phu_yaml *yaml, const struct phu_conf_node *node, struct test *test)
+/* One text of a series, which may hold a range, and its values. */
+static void read_values(struct phu_yaml *yaml, const struct phu_conf_node *node, struct test *test,
+                        const char *text, const char *written)
 {
-    static const char *const keys[] = {"series", "values", NULL};
-    const char *text = NULL, *written = NULL;
     struct phu_notation_values values;
     size_t count, before = yaml->mistakes;
     char why[256];
 
-    if (!phu_yaml_check_keys(yaml, node, "a series", keys))
-        return;
-    if (!phu_yaml_text(yaml, node, "series", &text) ||
-        !phu_yaml_text(yaml, node, "values", &written) || strlen(text) > PHU_NOTATION_TEXT_MAX) {
-        phu_yaml_mistake(yaml, node, "a series is \"series\" and \"values\", of at most %d bytes",
-                         PHU_NOTATION_TEXT_MAX);
-        return;
-    }
     if (phu_notation_values(yaml->arena, written, &values, why, sizeof why) < 0)
-        phu_yaml_mistake(yaml, phu_yaml_value(node, "values"), "%s", why);
+        phu_yaml_mistake(yaml, node, "%s", why);
     else if (phu_notation_count(text, &count) < 0)
-        phu_yaml_mistake(yaml, phu_yaml_value(node, "series"),
+        phu_yaml_mistake(yaml, node,
                          "a range is <001..300>, at most %d long, and all of one series are "
                          "equally long",
                          PHU_NOTATION_SERIES_MAX);
     else
         for (size_t i = 0; i < count && yaml->mistakes == before; i++)
-            add_series(yaml, phu_yaml_value(node, "series"), test,
-                       phu_notation_pick(yaml->arena, text, i), &values, written);
+            add_series(yaml, node, test, phu_notation_pick(yaml->arena, text, i), &values, written);
+}
+
+/* measurement{tags} and a map of fields: a series for each. */
+static void read_fields(struct phu_yaml *yaml, const struct phu_conf_node *node, struct test *test,
+                        const char *text)
+{
+    size_t length = strcspn(text, "{");
+    struct phu_alert_label *fields = NULL;
+    size_t count = read_map(yaml, node, "fields", &fields);
+
+    for (size_t i = 0; i < count; i++)
+        read_values(yaml, phu_yaml_value(node, "fields"), test,
+                    phu_rule_arena_print(yaml->arena, "%.*s_%s%s", (int)length, text,
+                                         fields[i].name, text + length),
+                    fields[i].value);
+}
+
+static void read_series(struct phu_yaml *yaml, const struct phu_conf_node *node, struct test *test)
+{
+    static const char *const keys[] = {"series", "values", "fields", NULL};
+    const char *text = NULL, *written = NULL;
+    bool has_values, has_fields;
+
+    if (!phu_yaml_check_keys(yaml, node, "a series", keys))
+        return;
+    has_values = phu_yaml_text(yaml, node, "values", &written);
+    has_fields = phu_yaml_value(node, "fields") != NULL;
+    if (!phu_yaml_text(yaml, node, "series", &text) || has_values == has_fields ||
+        strlen(text) > PHU_NOTATION_TEXT_MAX)
+        phu_yaml_mistake(yaml, node,
+                         "a series is \"series\", of at most %d bytes, with \"values\" or "
+                         "\"fields\"",
+                         PHU_NOTATION_TEXT_MAX);
+    else if (has_values)
+        read_values(yaml, phu_yaml_value(node, "values"), test, text, written);
+    else
+        read_fields(yaml, node, test, text);
 }
 
 static void read_alerts(struct phu_yaml *yaml, const struct phu_conf_node *node,
