@@ -24,6 +24,7 @@
 #include "phusong/spool.h"
 #include "phusong/stats.h"
 #include "privilege.h"
+#include "register.h"
 #include "reload.h"
 #include "roster.h"
 #include "spool_conf.h"
@@ -233,6 +234,16 @@ static int open_collectors(struct agent *agent)
     return 0;
 }
 
+/* Consoles want to know names, the tree and the households. */
+static void announce(struct agent *agent)
+{
+    size_t length;
+    char *text = phu_register_text(agent->inventory, &length);
+
+    phu_outlets_announce(&agent->outlets, text, length);
+    free(text);
+}
+
 static int open_outlets(struct agent *agent)
 {
     const struct phu_config *config = agent->current->config;
@@ -253,6 +264,7 @@ static int open_outlets(struct agent *agent)
     agent->outlets.stats = agent->stats;
     agent->outlets.spool = agent->spool;
     failed = phu_outlets_apply(&agent->outlets, agent->current);
+    announce(agent);
     if (agent->spool)
         phu_spool_conf_forget_others(config, agent->spool);
     if (!failed)

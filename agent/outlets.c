@@ -136,6 +136,14 @@ size_t phu_outlets_apply(struct phu_outlets *outlets, struct phu_generation *gen
     return failed;
 }
 
+void phu_outlets_announce(struct phu_outlets *outlets, const char *text, size_t length)
+{
+    for (size_t i = 0; i < outlets->count; i++) {
+        if (outlets->items[i].feed)
+            phu_feed_announce(outlets->items[i].feed, text, length);
+    }
+}
+
 void phu_outlets_close(struct phu_outlets *outlets)
 {
     while (outlets->count)

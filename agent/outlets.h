@@ -38,4 +38,6 @@ bool phu_outlets_need_spool(const struct phu_config *config);
  * an exporter that is the same goes on without noticing. One that cannot be opened is logged and
  * left out. Returns how many could not. */
 size_t phu_outlets_apply(struct phu_outlets *outlets, struct phu_generation *generation);
+/* Tells those that want to know what the agent measures. */
+void phu_outlets_announce(struct phu_outlets *outlets, const char *text, size_t length);
 void phu_outlets_close(struct phu_outlets *outlets);

@@ -7,6 +7,7 @@
  * another one the same batch is sent once more at once.
  */
 #include "gzip.h"
+#include "influx_announce.h"
 #include "influx_answer.h"
 
 #include "phusong/conf.h"
@@ -35,9 +36,10 @@ enum api {
     API_V2,
     API_V3,
     API_VICTORIA,
+    API_CONSOLE,
 };
 
-static const char *const api_names[] = {"v1", "v2", "v3", "victoria", NULL};
+static const char *const api_names[] = {"v1", "v2", "v3", "victoria", "console", NULL};
 
 struct influx_conf {
     char *url;
@@ -62,7 +64,8 @@ static const struct phu_option influx_options[] = {
      .fallback = "v2",
      .choices = api_names,
      .meaning = "write interface: v1 (/write), v2 (/api/v2/write), v3 (/api/v3/write_lp), victoria "
-                "(/write of VictoriaMetrics)"},
+                "(/write of VictoriaMetrics), console (of phusong, which is told the inventory, "
+                "too)"},
     {.name = "database",
      .type = PHU_OPTION_STRING,
      .offset = offsetof(struct influx_conf, database),
@@ -153,9 +156,15 @@ static void validate_place(const struct influx_conf *conf, void *context)
         phu_conf_mistake(context, "bucket", "api %s needs bucket", api);
     if (conf->api == API_V2 && *conf->database)
         phu_conf_mistake(context, "database", "api %s has no database; name a bucket", api);
+    if (conf->api == API_CONSOLE && *conf->database)
+        phu_conf_mistake(context, "database", "api console has none; leave it out");
+    if (conf->api == API_CONSOLE && !*conf->token)
+        phu_conf_mistake(context, "token",
+                         "api console needs a token; phusong console token create --agent makes "
+                         "one at the centre");
     if (conf->api != API_V2 && *conf->org)
         phu_conf_mistake(context, "org", "api %s has no org; leave it out", api);
-    if ((conf->api == API_V2 || conf->api == API_V3) && *conf->retention_policy)
+    if (conf->api != API_V1 && conf->api != API_VICTORIA && *conf->retention_policy)
         phu_conf_mistake(context, "retention_policy", "api %s has none; leave it out", api);
 }
 
@@ -214,6 +223,7 @@ struct influx {
     unsigned secret_version;
     struct phu_http_tls tls;
     struct call *calls;
+    struct phu_announcer *announcer; /* of the api console */
 };
 
 /* -- Opening ---------------------------------------------------------------------------------- */
@@ -261,6 +271,9 @@ static char *make_url(const struct influx_conf *conf)
         fputs("/api/v2/write?precision=ns", out);
         append_query(out, "org", conf->org);
         append_query(out, "bucket", conf->bucket);
+        break;
+    case API_CONSOLE:
+        fputs("/api/v2/write?precision=ns", out);
         break;
     case API_V3:
         fputs("/api/v3/write_lp?precision=nanosecond", out);
@@ -329,6 +342,41 @@ static int check_key_file(const char *path)
 
 static void influx_close(void *self);
 
+static char *authorize_announcer(void *arg, int is_refused)
+{
+    struct influx *influx = arg;
+    char *header;
+
+    if (is_refused)
+        has_new_secret(influx);
+    if (asprintf(&header, "Authorization: Token %s", influx->secret) < 0)
+        abort();
+    return header;
+}
+
+static void make_announcer(struct influx *influx)
+{
+    size_t length = strlen(influx->conf->url);
+    char *url;
+
+    while (length > 0 && influx->conf->url[length - 1] == '/')
+        length--;
+    if (asprintf(&url, "%.*s/api/v1/agents/%s/inventory", (int)length, influx->conf->url,
+                 influx->env.agent) < 0)
+        abort();
+    influx->announcer = phu_announcer_new(&(struct phu_announcer_conf){
+        .sched = influx->env.sched,
+        .http = influx->env.http,
+        .url = url,
+        .tls = &influx->tls,
+        .name = influx->env.name,
+        .timeout_ns = influx->conf->timeout_ns,
+        .authorize = authorize_announcer,
+        .arg = influx,
+    });
+    free(url);
+}
+
 static int influx_open(const struct phu_exporter_env *env, const void *options, void **self)
 {
     struct influx *influx = calloc(1, sizeof *influx);
@@ -352,6 +400,8 @@ static int influx_open(const struct phu_exporter_env *env, const void *options, 
         influx_close(influx);
         return error;
     }
+    if (conf->api == API_CONSOLE)
+        make_announcer(influx);
     *self = influx;
     return 0;
 }
@@ -384,6 +434,7 @@ static void influx_close(void *self)
         next = call->next;
         drop_call(call);
     }
+    phu_announcer_free(influx->announcer);
     free(influx->url);
     explicit_bzero(influx->secret, sizeof influx->secret);
     free(influx);
@@ -406,12 +457,17 @@ static void finish_locally(struct call *call, const char *reason)
     finish(call, &(struct phu_outcome){.verdict = PHU_VERDICT_RETRY, .reason = reason});
 }
 
+static const char *scheme_of(const struct influx_conf *conf)
+{
+    return conf->api == API_V2 || conf->api == API_CONSOLE ? "Token" : "Bearer";
+}
+
 /* Every call has its own copy: the secret may change while others are under way. */
 static void set_credentials(struct call *call)
 {
     const struct influx *influx = call->influx;
     const struct influx_conf *conf = influx->conf;
-    const char *scheme = conf->api == API_V2 ? "Token" : "Bearer";
+    const char *scheme = scheme_of(conf);
 
     wipe(call->authorization);
     wipe(call->user_password);
@@ -531,6 +587,14 @@ static void influx_send(void *self, const struct phu_batch *batch, phu_batch_don
         post(call);
 }
 
+static void influx_announce(void *self, const char *text, size_t length)
+{
+    struct influx *influx = self;
+
+    if (influx->announcer)
+        phu_announcer_put(influx->announcer, text, length);
+}
+
 const struct phu_exporter phu_exporter_influx = {
     .name = "influx",
     .summary = "line protocol over HTTP to InfluxDB, VictoriaMetrics or the phusong console",
@@ -538,4 +602,5 @@ const struct phu_exporter phu_exporter_influx = {
     .open = influx_open,
     .close = influx_close,
     .send = influx_send,
+    .announce = influx_announce,
 };

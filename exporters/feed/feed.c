@@ -167,3 +167,9 @@ void phu_feed_close(struct phu_feed *feed)
     free(feed->name);
     free(feed);
 }
+
+void phu_feed_announce(struct phu_feed *feed, const char *text, size_t length)
+{
+    if (feed->exporter->announce)
+        feed->exporter->announce(feed->self, text, length);
+}

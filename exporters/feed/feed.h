@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct phu_exporter;
@@ -60,3 +61,5 @@ int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *co
 /* What is in flight is dropped without an acknowledgement and sent again after the next open. To be
  * called before phu_spool_close(). NULL is harmless. */
 void phu_feed_close(struct phu_feed *feed);
+/* Tells the exporter what the agent measures, if it wants to know. */
+void phu_feed_announce(struct phu_feed *feed, const char *text, size_t length);

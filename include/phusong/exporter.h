@@ -61,6 +61,9 @@ struct phu_exporter {
     /* Calls done exactly once, possibly before returning. NULL for a destination that is asked
      * (prometheus) rather than sent to. Several batches may be in flight at once. */
     void (*send)(void *self, const struct phu_batch *batch, phu_batch_done_cb *done, void *arg);
+    /* What the agent measures, as JSON (docs/store.md): to be told to the destination, again and
+     * again until it has it. Copies. NULL for a destination that does not want to know. */
+    void (*announce)(void *self, const char *text, size_t length);
 };
 
 extern const struct phu_exporter *const phu_exporters[]; /* ends with NULL */
