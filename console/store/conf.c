@@ -29,8 +29,9 @@ static const struct phu_option options[] = {
     {.name = "path",
      .type = PHU_OPTION_PATH,
      .offset = offsetof(struct phu_store_conf, path),
-     .fallback = "/var/lib/phusong/console/store.db",
-     .meaning = "the file, made when there is none; on a disk with room for all that is kept"},
+     .fallback = "",
+     .meaning = "the file, made when there is none; on a disk with room for all that is kept; "
+                "empty: store.db in state_dir"},
     {.name = "keep_minute",
      .type = PHU_OPTION_DURATION,
      .offset = offsetof(struct phu_store_conf, keep_minute_ns),
