@@ -8,6 +8,7 @@
 #define PHU_CONSOLE_STATE_DIR "/var/lib/phusong-console"
 
 int phu_cmd_alerts(int argc, char **argv);
+int phu_cmd_console(int argc, char **argv);
 /* `phusong console maintenance`; argv[0] is that. */
 int phu_cmd_maintenance(int argc, char **argv);
 int phu_cmd_rules(int argc, char **argv);

@@ -183,7 +183,7 @@ static bool find_line(struct phu_lines *lines)
         lines->line = skip_blanks(start, stop);
         if (lines->line == stop || *lines->line == '#')
             continue;
-        if (stop[-1] == '\n') /* in a quote that nothing ends */
+        if (stop > start && stop[-1] == '\n') /* in a quote that nothing ends */
             lines->line_end--;
         return true;
     }
@@ -323,6 +323,7 @@ static bool has_duplicates(const struct phu_lines *lines)
 static bool read_tags(struct phu_lines *lines, bool *is_sorted)
 {
     lines->tag_count = 0;
+    *is_sorted = true;
     while (*lines->at == ',') {
         if (lines->tag_count == PHU_LINES_TAGS_MAX)
             return wrong(lines, "more than %d tags", PHU_LINES_TAGS_MAX);
@@ -622,7 +623,7 @@ static void keep_field(struct phu_lines *lines, const struct phu_field *field)
 /* At the space before them. */
 static bool read_fields(struct phu_lines *lines)
 {
-    struct phu_field field;
+    struct phu_field field = {.name = {lines->line, 0}};
 
     lines->field_count = 0;
     lines->serial++;
@@ -646,7 +647,7 @@ static bool read_fields(struct phu_lines *lines)
 static bool read_time(struct phu_lines *lines, int64_t *time_ns)
 {
     const char *from = skip_blanks(lines->at, lines->line_end), *at = from;
-    int64_t count;
+    int64_t count = 0;
 
     *time_ns = lines->now_ns;
     if (at == lines->line_end)
