@@ -132,13 +132,18 @@ def lab(tmp_path, built):
     """lab(*options) starts an emulated district; phusong-lab run --help tells the options."""
     running = []
 
-    def start(*options, **more):
+    def enter(*options, **more):
         one = emulated.Lab(built("tests/lab/phusong-lab"), tmp_path / f"lab{len(running)}", *options,
                            **more)
         try:
-            one.__enter__()
+            return one.__enter__()
         except emulated.Unavailable as why:
             pytest.skip(f"no emulated district here: {why}")
+        except emulated.Taken:
+            return None
+
+    def start(*options, **more):
+        one = stores.wait_until(lambda: enter(*options, **more), 30, "the prefix to be free", 1)
         running.append(one)
         return one
 

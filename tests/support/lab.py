@@ -11,12 +11,17 @@ The agent's side is a namespace of its own, so labs of tests that run at the sam
 import json
 import os
 import subprocess
+import time
 
 NOT_POSSIBLE = 77
 
 
 class Unavailable(Exception):
     """This machine allows no TUN interface or no network namespace; the text says why."""
+
+
+class Taken(Exception):
+    """Another lab on this machine has the prefix."""
 
 
 class Lab:
@@ -32,15 +37,17 @@ class Lab:
         command = [self.program, "run", "--state", self.state, "--quiet", "--die-with-parent",
                    "--require-tun", *self.options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        wait = subprocess.run([self.program, "wait", "--state", self.state, "--timeout", "40s"],
-                              capture_output=True, text=True)
-        if wait.returncode != 0 or self.process.poll() is not None:
-            self.process.terminate()
-            said = self.process.communicate(timeout=10)[1].strip()
-            if self.process.returncode == NOT_POSSIBLE:
-                raise Unavailable(said)
-            raise RuntimeError(f"the lab did not start: {said} {wait.stderr.strip()}")
-        return self
+        end = time.monotonic() + 40
+        while self.process.poll() is None and time.monotonic() < end:
+            if self.run("wait", "--timeout", "1s", check=False).returncode == 0:
+                return self
+        self.process.terminate()
+        said = self.process.communicate(timeout=40)[1].strip()
+        if self.process.returncode == NOT_POSSIBLE:
+            raise Unavailable(said)
+        if "already has a route here" in said:
+            raise Taken(said)
+        raise RuntimeError(f"the lab did not start: {said}")
 
     def __exit__(self, *_):
         self.stop()
