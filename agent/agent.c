@@ -28,6 +28,7 @@
 #include "reload.h"
 #include "roster.h"
 #include "spool_conf.h"
+#include "states_file.h"
 #include "subjects.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ struct agent {
     struct phu_monitor *monitor;
     struct phu_checks *checks;
     struct phu_doubts doubts;
+    struct phu_states_file states;
     struct phu_roster roster;
     struct phu_spool *spool;
     struct phu_outlets outlets;
@@ -433,6 +435,15 @@ static int run_once(struct agent *agent)
     return refused ? -EIO : 0;
 }
 
+static void open_states(struct agent *agent)
+{
+    agent->states = (struct phu_states_file){.sched = agent->sched,
+                                             .monitor = agent->monitor,
+                                             .roster = &agent->roster,
+                                             .inventory = &agent->inventory};
+    phu_states_file_open(&agent->states, agent->first->config->agent.state_dir);
+}
+
 static void say_ready(const struct agent *agent)
 {
     const struct phu_inventory *inventory = agent->inventory;
@@ -457,6 +468,7 @@ static int run(struct agent *agent)
     phu_checks_hold_until(
         agent->checks, phu_mono_add(boot_moment(agent), agent->inventory->check_count * ATTACH_NS));
     phu_roster_fill(&agent->roster, agent->current, agent->inventory);
+    open_states(agent);
     agent->reload = (struct phu_reload){.sched = agent->sched,
                                         .stats = agent->stats,
                                         .file = agent->args->config,
@@ -489,6 +501,7 @@ static void close_all(struct agent *agent)
 {
     if (agent->sched)
         phu_timer_cancel(agent->sched, &agent->watchdog);
+    phu_states_file_close(&agent->states);
     phu_roster_empty(&agent->roster);
     close_collectors(agent);
     phu_outlets_close(&agent->outlets);
@@ -503,6 +516,7 @@ static void close_all(struct agent *agent)
         phu_loop_signal_close(agent->signals[i]);
     if (agent->sched)
         phu_loop_free(agent->sched);
+    phu_states_file_fini(&agent->states);
     phu_stats_free(agent->stats);
     phu_inventory_free(agent->inventory);
     phu_generation_leave(agent->current);

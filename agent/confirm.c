@@ -2,6 +2,7 @@
 
 #include "phusong/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ struct phu_confirms {
     struct waiting *queue; /* a ring */
     size_t queue_size, queue_head, queue_count;
     struct phu_timer queue_timer;
-    double spare; /* probes that may be sent */
+    double spare;   /* probes that may be set aside */
+    double allowed; /* that may be sent at this moment: what was set aside must not come at once */
     struct phu_mono spare_at;
 
     size_t in_flight;
@@ -79,6 +81,14 @@ static uint32_t usual_probes(const struct phu_confirms *confirms)
     return (uint32_t)confirms->pace.confirm_probes * 2;
 }
 
+/* A tenth of a second, or one round. */
+static double most_spare(const struct phu_confirms *confirms)
+{
+    double share = (double)confirms->pace.confirm_rate / 10;
+
+    return share > usual_probes(confirms) ? share : usual_probes(confirms);
+}
+
 static void refill(struct phu_confirms *confirms)
 {
     struct phu_mono now = phu_sched_now(confirms->sched);
@@ -86,9 +96,8 @@ static void refill(struct phu_confirms *confirms)
     double passed_s = (double)phu_mono_since(now, confirms->spare_at) / (double)PHU_NS_PER_S;
 
     confirms->spare_at = now;
-    confirms->spare += passed_s * rate;
-    if (confirms->spare > rate)
-        confirms->spare = rate;
+    confirms->spare = fmin(confirms->spare + passed_s * rate, most_spare(confirms));
+    confirms->allowed = fmin(confirms->allowed + passed_s * rate, most_spare(confirms));
 }
 
 static bool reserve(struct phu_confirms *confirms, struct round *round)
@@ -103,8 +112,15 @@ static bool reserve(struct phu_confirms *confirms, struct round *round)
     return true;
 }
 
+static bool is_allowed(struct phu_confirms *confirms)
+{
+    refill(confirms);
+    return confirms->allowed >= 1;
+}
+
 static void take_reserved(struct round *round)
 {
+    round->confirms->allowed -= 1;
     if (round->reserved)
         round->reserved--;
     else
@@ -288,7 +304,7 @@ static void begin_step(struct round *round)
 {
     struct attempt *attempt = find_idle(round);
 
-    if (!attempt) { /* both are late */
+    if (!attempt || !is_allowed(round->confirms)) {
         wait_for(round, PHASE_FIRST, BUSY_NS);
         return;
     }
@@ -302,6 +318,10 @@ static void repeat_step(struct round *round)
 {
     struct attempt *attempt = find_idle(round);
 
+    if (attempt && !is_allowed(round->confirms)) {
+        wait_for(round, PHASE_SECOND, BUSY_NS);
+        return;
+    }
     wait_for(round, PHASE_END, round->patience_ns);
     if (attempt && !send_probe(round, attempt))
         end_round(round);
@@ -570,7 +590,7 @@ struct phu_confirms *phu_confirms_new(struct phu_sched *sched, struct phu_stats 
     confirms->stats = stats;
     confirms->pace = *pace;
     confirms->judge = *judge;
-    confirms->spare = (double)pace->confirm_rate;
+    confirms->spare = confirms->allowed = most_spare(confirms);
     confirms->spare_at = phu_sched_now(sched);
     phu_timer_init(&confirms->queue_timer, queue_fired);
     add_stats(confirms);

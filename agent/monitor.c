@@ -74,6 +74,7 @@ struct phu_monitor {
     bool (*endpoint)(void *arg, const char *id, struct phu_subject *subject);
     uint32_t (*primary)(void *arg, const char *id);
     void *endpoint_arg;
+    int64_t changes; /* of own states */
     int64_t windows, observations[RESULT_COUNT], strays, values_refused, rows_refused;
     char buffer[PHU_LINE_MAX];
 };
@@ -170,8 +171,10 @@ static void tell(struct phu_monitor *monitor, uint32_t handle, struct phu_tally 
 
     if (!tally->primary)
         return;
-    if (find_change(before, &after, &change))
+    if (find_change(before, &after, &change)) {
+        monitor->changes += change != PHU_HEALTH_SUSPECT && change != PHU_HEALTH_CLEARED;
         call_health(monitor, handle, tally, before, change, at);
+    }
     phu_tally_tell_state(tally, &monitor->writer, stamp_at(monitor, tally, at));
 }
 
@@ -632,6 +635,29 @@ void phu_monitor_set_maintenance(struct phu_monitor *monitor, uint32_t handle, b
     before = mark_of(tally);
     phu_state_maintain(&tally->primary->track, is_maintained, now);
     tell(monitor, handle, tally, &before, now);
+}
+
+int64_t phu_monitor_changes(const struct phu_monitor *monitor)
+{
+    return monitor->changes;
+}
+
+bool phu_monitor_save(struct phu_monitor *monitor, uint32_t handle, struct phu_health_saved *saved)
+{
+    const struct phu_state_track *track = track_of(monitor, handle);
+
+    return track && phu_health_save(track, phu_sched_now(monitor->sched),
+                                    phu_sched_wall(monitor->sched), saved);
+}
+
+void phu_monitor_restore(struct phu_monitor *monitor, uint32_t handle,
+                         const struct phu_health_saved *saved)
+{
+    struct phu_mono now = phu_sched_now(monitor->sched);
+    struct phu_tally *tally = begin_change(monitor, handle, now);
+
+    if (tally)
+        phu_health_restore(&tally->primary->track, saved, now, phu_sched_wall(monitor->sched));
 }
 
 /* -- Checks ---------------------------------------------------------------------------------- */

@@ -122,6 +122,8 @@ void phu_monitor_override(struct phu_monitor *monitor, uint32_t handle, enum phu
 /* Announced work: everything goes on, its time is counted apart too, and the state's points say so.
  */
 void phu_monitor_set_maintenance(struct phu_monitor *monitor, uint32_t handle, bool is_maintained);
+/* How often a subject's own state has changed, of all subjects together. */
+int64_t phu_monitor_changes(const struct phu_monitor *monitor);
 /* False when there is nothing to keep: it is up, and has not changed lately. */
 bool phu_monitor_save(struct phu_monitor *monitor, uint32_t handle, struct phu_health_saved *saved);
 /* Before the first verdict. Tells nothing. */

@@ -58,8 +58,17 @@ typedef void phu_health_cb(void *arg, const struct phu_health *health);
 struct phu_health_saved {
     int64_t since_ms; /* UTC: when its first lost probe was sent, 0 when it does not fail */
     int64_t told_ms;  /* UTC: when it was saved */
-    uint8_t state;    /* enum phu_state */
+    uint8_t state;    /* enum phu_state, by its probes alone */
+    uint8_t held;     /* the worst of it while flapping */
     bool is_flapping;
     uint32_t changes;  /* of the last minutes, as state.h packs them */
     int64_t change_ms; /* UTC: of the last change, 0 for none */
 };
+
+/* False when there is nothing to keep: it is up, and has not changed lately. */
+bool phu_health_save(const struct phu_state_track *track, struct phu_mono now, struct phu_wall wall,
+                     struct phu_health_saved *saved);
+/* Right after phu_state_init(). What was saved longer ago than verdicts hold is not the state any
+ * more; how often it has changed still counts. What cannot be is left alone. */
+void phu_health_restore(struct phu_state_track *track, const struct phu_health_saved *saved,
+                        struct phu_mono now, struct phu_wall wall);

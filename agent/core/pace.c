@@ -23,7 +23,7 @@ static const struct phu_option options[] = {
     {.name = "confirm_timeout",
      .type = PHU_OPTION_DURATION,
      .offset = offsetof(struct phu_pace, confirm_timeout_ns),
-     .fallback = "750ms",
+     .fallback = "700ms",
      .min = "50ms",
      .max = "10s",
      .meaning = "how long a confirmation's answer is waited for, unless the check's own timeout is "
@@ -65,7 +65,7 @@ const struct phu_option_table phu_pace_options = {
 
 const struct phu_pace phu_pace_default = {.confirm_interval_ns = PHU_NS_PER_S,
                                           .confirm_probes = 3,
-                                          .confirm_timeout_ns = 750 * PHU_NS_PER_MS,
+                                          .confirm_timeout_ns = 700 * PHU_NS_PER_MS,
                                           .confirm_rate = 2000,
                                           .flap_changes = 6,
                                           .flap_window_ns = 600 * PHU_NS_PER_S,

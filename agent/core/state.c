@@ -281,6 +281,7 @@ void phu_state_late(struct phu_state_track *track, struct phu_mono sent, struct 
         return;
     begin_failing(track, sent);
     track->is_late = true;
+    track->is_excused = false;
     track->is_suspect = true;
 }
 
@@ -295,6 +296,7 @@ static void drop_override(struct phu_state_track *track)
 static void become_unknown(struct phu_state_track *track)
 {
     clear(track);
+    track->is_excused = false;
     enter(track, PHU_STATE_UNKNOWN);
     track->is_good = false;
     track->successes = 0;
@@ -452,8 +454,10 @@ static void answer(struct phu_state_track *track)
         track->failed_steps = 0;
     else if (track->is_suspect) {
         track->answered_steps++;
-        if (!track->rules->is_confirmed || is_hopeless(track))
+        if (!track->rules->is_confirmed || is_hopeless(track)) {
+            track->is_excused = track->is_late;
             clear(track);
+        }
     }
 }
 
@@ -468,6 +472,7 @@ static void succeed(struct phu_state_track *track, int64_t rtt_us)
 
     track->failures <<= 1;
     track->is_late = false;
+    track->is_excused = false;
     answer(track);
     if (track->raw == PHU_STATE_DOWN && !is_coming_back(track))
         return;
@@ -492,12 +497,25 @@ static void fail_released(struct phu_state_track *track)
     drop_override(track);
 }
 
+/* A late probe may be lost after all, though what was sent after it was answered. */
+static bool take_excuse(struct phu_state_track *track)
+{
+    bool is_excused = track->is_excused && !track->is_suspect && is_reachable(track);
+
+    track->is_excused = false;
+    if (is_excused)
+        enter(track, reachable_state(track));
+    return is_excused;
+}
+
 static void fail(struct phu_state_track *track, struct phu_mono sent)
 {
     track->failures = track->failures << 1 | 1;
     track->successes = 0;
     track->is_good = false;
     track->is_late = false;
+    if (take_excuse(track))
+        return;
     begin_failing(track, sent);
     if (track->raw == PHU_STATE_DOWN) {
         if (track->is_releasing && (!track->rules->is_confirmed || ++track->unconfirmed > 2))

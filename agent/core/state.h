@@ -115,6 +115,7 @@ struct phu_state_track {
     bool is_good : 1;
     bool is_suspect : 1;
     bool is_late : 1;      /* suspected by a probe that is still in flight */
+    bool is_excused : 1;   /* that probe's loss has been looked into: the subject answers */
     bool is_releasing : 1; /* down, and its override is to go once that is confirmed anew */
     bool is_flapping : 1;
     bool is_maintained : 1;

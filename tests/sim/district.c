@@ -124,6 +124,8 @@ static void store(void *arg, const char *text, size_t length, struct phu_wall at
     const char *wrong;
     size_t number;
 
+    if (district->is_deaf)
+        return;
     /* A month of them is a long read, and they are all alike. */
     if (district->agent_points > 1000 && strncmp(text, "agent,", 6) == 0)
         return;

@@ -59,6 +59,7 @@ struct district {
     uint64_t *seen;    /* hashes of series and timestamp; a power of two */
     size_t seen_size, seen_count;
     int64_t agent_points;
+    bool is_deaf; /* what is emitted is not looked at */
     int64_t lines, lines_in_this_ms, most_lines_in_a_ms, this_ms;
 };
 

@@ -1,4 +1,4 @@
-#include "state.h"
+#include "health.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -313,6 +313,11 @@ static void confirmations_lead_to_states(void **state)
         {".lccc.", PHU_STATE_UP, false},
         {".lcccx", PHU_STATE_DOWN, false},
         {".lccxc", PHU_STATE_DOWN, false},
+        {".lax", PHU_STATE_UP, false}, /* it was lost, and what came after was not */
+        {".laxx", PHU_STATE_UP, true},
+        {".la.x", PHU_STATE_UP, true},
+        {".laxlccc", PHU_STATE_UP, true},
+        {".laxlcccx", PHU_STATE_DOWN, false},
         {".lccc?", PHU_STATE_UNKNOWN, false},
         {"l", PHU_STATE_UNKNOWN, false}, /* nobody knows how long its answers take */
         {"x", PHU_STATE_UNKNOWN, true},
@@ -555,6 +560,81 @@ static void maintenance_is_counted_beside_the_states(void **state)
     assert_int_equal(sum_ms(&story.track), 50000);
 }
 
+static const struct phu_wall wall = {1795464000 * PHU_NS_PER_S};
+
+/* The next run begins `gap_s` later, its monotonic clock anywhere. */
+static void restart(struct story *story, int64_t gap_s)
+{
+    struct phu_health_saved saved;
+
+    if (!phu_health_save(&story->track, story->now, wall, &saved))
+        saved = (struct phu_health_saved){.state = PHU_STATE_UNKNOWN};
+    story->now.ns = 99 * PHU_NS_PER_S;
+    phu_state_init(&story->track, &story->rules, story->now);
+    phu_health_restore(&story->track, &saved, story->now,
+                       (struct phu_wall){wall.ns + gap_s * PHU_NS_PER_S});
+}
+
+static void a_restart_goes_on_where_it_was(void **state)
+{
+    struct story story;
+
+    (void)state;
+    begin_as(&story, &fibre, PHU_EVIDENCE_CONFIRMED);
+    play(&story, "..xcccx");
+    restart(&story, 5);
+    assert_int_equal(story.track.state, PHU_STATE_DOWN);
+    assert_int_equal(story.track.failing_ms, (99 - 5 - 13) * 1000);
+    assert_int_equal(play(&story, ".aa"), PHU_STATE_UP);
+    assert_int_equal(sum_ms(&story.track), 12000);
+}
+
+static void after_a_long_stop_nothing_is_known(void **state)
+{
+    struct story story;
+
+    (void)state;
+    begin_as(&story, &fibre, PHU_EVIDENCE_CONFIRMED);
+    play(&story, "..xccc");
+    restart(&story, 3600);
+    assert_int_equal(story.track.state, PHU_STATE_UNKNOWN);
+    assert_int_equal(play(&story, "."), PHU_STATE_UP);
+}
+
+static void who_was_flapping_is_after_a_restart(void **state)
+{
+    struct story story;
+
+    (void)state;
+    begin_as(&story, &fibre, PHU_EVIDENCE_CONFIRMED);
+    flap(&story, 4);
+    assert_true(story.track.is_flapping);
+    restart(&story, 5);
+    assert_true(story.track.is_flapping);
+    assert_int_equal(story.track.state, PHU_STATE_DOWN);
+    assert_int_equal(play(&story, "."), PHU_STATE_DOWN);
+}
+
+static void what_cannot_be_is_not_restored(void **state)
+{
+    static const struct phu_health_saved cases[] = {
+        {.state = 9, .told_ms = 1795464000000},
+        {.state = PHU_STATE_UNREACHABLE, .told_ms = 1795464000000},
+        {.state = PHU_STATE_UP, .held = 7, .told_ms = 1795464000000},
+        {.state = PHU_STATE_DOWN, .told_ms = 1795464009000}, /* in the future */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct story story;
+
+        begin_as(&story, &fibre, PHU_EVIDENCE_CONFIRMED);
+        phu_health_restore(&story.track, &cases[i], story.now, wall);
+        assert_int_equal(story.track.state, PHU_STATE_UNKNOWN);
+        assert_int_equal(story.track.failing_ms, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -577,6 +657,10 @@ int main(void)
         cmocka_unit_test(a_limit_is_not_crossed_to_and_fro),
         cmocka_unit_test(patience_follows_the_round_trip),
         cmocka_unit_test(maintenance_is_counted_beside_the_states),
+        cmocka_unit_test(a_restart_goes_on_where_it_was),
+        cmocka_unit_test(after_a_long_stop_nothing_is_known),
+        cmocka_unit_test(who_was_flapping_is_after_a_restart),
+        cmocka_unit_test(what_cannot_be_is_not_restored),
     };
 
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
