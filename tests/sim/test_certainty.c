@@ -202,7 +202,7 @@ static void an_outage_and_its_end_are_told_soon(void **state)
 
     (void)state;
     watch = (struct stopwatch){0};
-    open_district(&district, outages / 10, 0);
+    open_district(&district, outages / 25, 0);
     cut_and_mend(&watch, &district);
     assert_int_equal(watch.downs, outages);
     assert_int_equal(watch.ups, outages);
@@ -219,7 +219,7 @@ static void lossy_links_take_little_longer(void **state)
 
     (void)state;
     watch = (struct stopwatch){0};
-    open_district(&district, outages / 10, 0.02);
+    open_district(&district, outages / 25, 0.02);
     cut_and_mend(&watch, &district);
     /* Where the probe before the cut was lost as well, suspicion may have begun before it. */
     assert_in_range(watch.downs, outages - 1, outages + 1);
