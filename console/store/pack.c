@@ -461,7 +461,8 @@ static bool step_time(struct unpacker *unpacker, uint64_t control, int64_t *step
     int64_t off = control & 1 ? phu_varint_unfold(phu_cut_number(&unpacker->cut)) : 0;
 
     return !__builtin_mul_overflow(off, unpacker->unit, &off) &&
-           !__builtin_add_overflow(*step, off, step) && !__builtin_add_overflow(*time, *step, time);
+           !__builtin_add_overflow(*step, off, step) &&
+           !__builtin_add_overflow(*time, *step, time) && *time >= 0 && *time <= PHU_TIME_MAX;
 }
 
 int phu_unpack(int64_t base_ns, const uint8_t *blob, size_t size, struct phu_windows *windows)

@@ -90,7 +90,9 @@ bool phu_record_next(struct phu_cut *cut, struct phu_record *record)
     memcpy(&size, head + sizeof record->time_ns, sizeof size);
     record->cells = phu_cut_bytes(cut, size);
     record->size = size;
-    return record->cells != NULL;
+    if (record->time_ns < 0 || record->time_ns > PHU_TIME_MAX)
+        cut->is_broken = true;
+    return record->cells && !cut->is_broken;
 }
 
 static void read_histogram(struct phu_cut *cut, struct phu_arena *arena, struct phu_cell *cell)

@@ -34,6 +34,9 @@ enum phu_how {
 #define PHU_COLUMN_TYPE(column) ((enum phu_cell_type)((column)&7))
 #define PHU_FIELD_ID_MAX ((1u << 26) - 1)
 
+/* Windows are of the time from 1970 to about 2200, so that differences fit. */
+#define PHU_TIME_MAX (INT64_C(230) * 365 * 86400 * 1000000000)
+
 struct phu_bucket {
     uint32_t index;
     uint64_t count;

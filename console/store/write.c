@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-#define LATEST_NS (INT64_C(230) * 365 * PHU_DAY)
 #define FIELDS_MAX 4096
 
 int phu_store_begin(struct phu_store *store)
@@ -182,7 +181,7 @@ static int put_record(struct phu_store *store, uint32_t series, int64_t time_ns,
 
 static int check(const struct phu_store *store, const struct phu_sample *sample, int64_t now_ns)
 {
-    if (sample->time_ns < 0 || sample->time_ns > LATEST_NS)
+    if (sample->time_ns < 0 || sample->time_ns > PHU_TIME_MAX)
         return -ERANGE;
     if (sample->time_ns < phu_store_oldest(store, now_ns))
         return -ESTALE;
