@@ -141,7 +141,8 @@ static void add_up(struct areas *areas, uint32_t from, int64_t endpoints)
 {
     uint32_t steps = 0;
 
-    for (uint32_t up = from; up != UINT32_MAX && steps++ <= areas->count; up = areas->at[up].parent)
+    for (uint32_t up = from; up < areas->count && steps++ <= areas->count;
+         up = areas->at[up].parent)
         areas->at[up].told.endpoints += endpoints;
 }
 

@@ -150,7 +150,7 @@ static int clear_mark(struct phu_store *store, const struct mark *mark)
 
 static int roll_marked(struct phu_store *store, int64_t until_ns)
 {
-    struct mark mark;
+    struct mark mark = {0};
     int more = next_mark(store, &mark), err;
 
     if (more <= 0)

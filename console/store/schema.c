@@ -131,7 +131,7 @@ int phu_schema_migrate(struct phu_db *db, int version)
         return -EINVAL;
     if (now > PHU_SCHEMA_VERSION)
         return -EPROTONOSUPPORT;
-    for (; now < version && !err; now++)
+    for (; now < version && now < PHU_SCHEMA_VERSION && !err; now++)
         err = take_step(db, (int)now);
     return err;
 }

@@ -294,7 +294,7 @@ static double rss_mib(void)
 static double number(const char *path, const char *sql)
 {
     sqlite3 *db;
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     double value = 0;
 
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) ||
