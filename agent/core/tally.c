@@ -18,15 +18,24 @@ struct row_tags {
 
 struct row {
     struct phu_window *window;
-    struct row_tags *tags;
+    uint32_t tags; /* where they are among the texts */
     uint32_t hash; /* of its own tag */
 };
 
+/* The tags of all rows lie one after the other: a device has few rows or very many, and a piece of
+ * memory of its own for each would cost as much again as the tags themselves. */
 struct phu_tally_rows {
     uint32_t count, capacity;
     uint32_t *slots; /* row handles by hash, twice the capacity, 0: free; NULL while they are few */
+    uint8_t *texts;  /* struct row_tags after struct row_tags */
+    uint32_t texts_used, texts_size, texts_idle; /* idle: of rows that have been named anew */
     struct row items[];
 };
+
+static const struct row_tags *tags_of(const struct phu_tally_rows *rows, const struct row *row)
+{
+    return (const void *)(rows->texts + row->tags);
+}
 
 /* -- Tags ------------------------------------------------------------------------------------ */
 
@@ -129,12 +138,12 @@ void phu_tally_free(struct phu_tally *tally)
 {
     if (!tally)
         return;
-    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
+    for (uint32_t i = 0; i < phu_tally_row_count(tally); i++)
         phu_window_free(tally->plan, &tally->rows->items[i].window);
-        free(tally->rows->items[i].tags);
-    }
-    if (tally->rows)
+    if (tally->rows) {
         free(tally->rows->slots);
+        free(tally->rows->texts);
+    }
     free(tally->rows);
     phu_window_free(tally->plan, &tally->window);
     if (tally->primary)
@@ -263,7 +272,7 @@ static ssize_t merge_endpoint(struct tag *tags, size_t count, char served[KEY_MA
 
 static struct row_tags *new_tags(const char *text, size_t length, size_t own_at, size_t own_length)
 {
-    struct row_tags *tags = malloc(sizeof *tags + length);
+    struct row_tags *tags = calloc(1, sizeof *tags + length + 1); /* copied in even sizes */
 
     if (!tags)
         abort();
@@ -317,6 +326,7 @@ static const char *own_tag(const struct row_tags *tags)
 /* -- Rows ------------------------------------------------------------------------------------ */
 
 #define FEW_ROWS 8
+#define IDLE_LEAST 512 /* bytes of texts */
 
 uint32_t phu_tally_row_count(const struct phu_tally *tally)
 {
@@ -353,7 +363,8 @@ static struct phu_tally_rows *grow_rows(struct phu_tally_rows *rows)
     slots = capacity > FEW_ROWS ? calloc((size_t)capacity * 2, sizeof *slots) : NULL;
     if (!rows || (!slots && capacity > FEW_ROWS))
         abort();
-    rows->count = count;
+    if (count == 0)
+        *rows = (struct phu_tally_rows){.count = 0};
     rows->capacity = capacity;
     rows->slots = slots;
     for (uint32_t handle = 1; slots && handle <= count; handle++)
@@ -361,19 +372,67 @@ static struct phu_tally_rows *grow_rows(struct phu_tally_rows *rows)
     return rows;
 }
 
+static uint32_t size_of_tags(const struct row_tags *tags)
+{
+    return (uint32_t)(sizeof *tags + tags->length + 1) & ~1U; /* the next one is aligned */
+}
+
+static void resize_texts(struct phu_tally_rows *rows, uint32_t size)
+{
+    rows->texts = realloc(rows->texts, size);
+    if (!rows->texts)
+        abort();
+    rows->texts_size = size;
+}
+
+/* Moves what is in use together. */
+static void tidy_texts(struct phu_tally_rows *rows)
+{
+    struct phu_tally_rows old = {.texts = rows->texts};
+
+    rows->texts = NULL;
+    resize_texts(rows, rows->texts_used - rows->texts_idle);
+    rows->texts_used = rows->texts_idle = 0;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct row_tags *tags = tags_of(&old, &rows->items[i]);
+
+        memcpy(rows->texts + rows->texts_used, tags, size_of_tags(tags));
+        rows->items[i].tags = rows->texts_used;
+        rows->texts_used += size_of_tags(tags);
+    }
+    free(old.texts);
+}
+
+/* Takes the tags. */
+static uint32_t store_tags(struct phu_tally_rows *rows, struct row_tags *tags)
+{
+    uint32_t size = size_of_tags(tags), needed = rows->texts_used + size, at = rows->texts_used;
+
+    if (!rows->texts || needed > rows->texts_size)
+        resize_texts(rows, needed < 256 ? needed : needed + needed / 4);
+    memcpy(rows->texts + at, tags, size);
+    rows->texts_used = needed;
+    free(tags);
+    return at;
+}
+
 static void append_row(struct phu_tally *tally, struct row_tags *tags, uint32_t hash)
 {
     if (!tally->rows || tally->rows->count == tally->rows->capacity)
         tally->rows = grow_rows(tally->rows);
-    tally->rows->items[tally->rows->count++] = (struct row){.tags = tags, .hash = hash};
+    tally->rows->items[tally->rows->count++] =
+        (struct row){.tags = store_tags(tally->rows, tags), .hash = hash};
     if (tally->rows->slots)
         take_slot(tally->rows, tally->rows->count);
 }
 
-static bool is_row(const struct row *row, const char *own, size_t length, uint32_t hash)
+static bool is_row(const struct phu_tally_rows *rows, const struct row *row, const char *own,
+                   size_t length, uint32_t hash)
 {
-    return row->hash == hash && row->tags->own_length == length &&
-           memcmp(own_tag(row->tags), own, length) == 0;
+    const struct row_tags *tags = tags_of(rows, row);
+
+    return row->hash == hash && tags->own_length == length &&
+           memcmp(own_tag(tags), own, length) == 0;
 }
 
 /* 0 when there is none. */
@@ -384,14 +443,14 @@ static uint32_t find_row(const struct phu_tally_rows *rows, const char *own, siz
 
     if (!rows || !rows->slots) {
         for (uint32_t i = 0; rows && i < rows->count; i++) {
-            if (is_row(&rows->items[i], own, length, hash))
+            if (is_row(rows, &rows->items[i], own, length, hash))
                 return i + 1;
         }
         return 0;
     }
     mask = rows->capacity * 2 - 1;
     for (slot = hash & mask; rows->slots[slot]; slot = (slot + 1) & mask) {
-        if (is_row(&rows->items[rows->slots[slot] - 1], own, length, hash))
+        if (is_row(rows, &rows->items[rows->slots[slot] - 1], own, length, hash))
             return rows->slots[slot];
     }
     return 0;
@@ -401,16 +460,19 @@ static uint32_t find_row(const struct phu_tally_rows *rows, const char *own, siz
 static int retag(const struct phu_tally *tally, struct row *row, const char *own, size_t own_length,
                  const struct phu_subject *endpoint)
 {
+    struct phu_tally_rows *rows = tally->rows;
     struct row_tags *tags;
     int error;
 
-    if (!endpoint && !is_whole(row->tags))
+    if (!endpoint && !is_whole(tags_of(rows, row)))
         return 0;
     error = make_tags(tally, own, own_length, endpoint, &tags);
     if (error)
         return error;
-    free(row->tags);
-    row->tags = tags;
+    rows->texts_idle += size_of_tags(tags_of(rows, row));
+    row->tags = store_tags(rows, tags);
+    if (rows->texts_idle > IDLE_LEAST && rows->texts_idle > rows->texts_used / 2)
+        tidy_texts(rows);
     return 0;
 }
 
@@ -465,7 +527,7 @@ static bool copy_endpoint(const struct row_tags *row, char *id, size_t size)
 
 bool phu_tally_row_endpoint(const struct phu_tally *tally, uint32_t row, char *id, size_t size)
 {
-    const struct row_tags *tags = tally->rows->items[row - 1].tags;
+    const struct row_tags *tags = tags_of(tally->rows, &tally->rows->items[row - 1]);
 
     return is_whole(tags) && copy_endpoint(tags, id, size);
 }
@@ -488,7 +550,7 @@ bool phu_tally_is_current(const struct phu_tally *tally,
                           void *arg)
 {
     for (uint32_t i = 0; i < phu_tally_row_count(tally); i++) {
-        const struct row_tags *row = tally->rows->items[i].tags;
+        const struct row_tags *row = tags_of(tally->rows, &tally->rows->items[i]);
         struct phu_subject endpoint;
         char id[128];
 
@@ -723,7 +785,7 @@ static void write_row(const struct phu_tally *tally, const struct row *row,
     while ((group = phu_window_next_group(tally->plan, row->window, group)) >= 0) {
         struct phu_line line;
 
-        begin_row_line(&line, writer, tally, row->tags,
+        begin_row_line(&line, writer, tally, tags_of(tally->rows, row),
                        phu_window_measurement(tally->plan, (size_t)group));
         phu_window_write(tally->plan, row->window, (size_t)group, &line);
         end_line(&line, writer, stamp);

@@ -352,6 +352,38 @@ static void a_row_may_come_to_serve_another_endpoint(void **state)
     close_bench(&bench);
 }
 
+/* Each change leaves tags behind that nobody uses: they are cleared away, the others are moved. */
+static void rows_keep_their_tags_however_often_they_change(void **state)
+{
+    static const char *const names[] = {"1", "2", "3"};
+    const struct phu_value power = {.metric = DEV_POWER, .f = -21.5};
+    struct bench bench;
+    uint32_t check, handle;
+
+    (void)state;
+    open_bench(&bench, 0, false);
+    check = add(&bench, PHU_SUBJECT_DEVICE, "snmp", &dev, false);
+    for (unsigned i = 0; i < 300; i++) {
+        char endpoint[32];
+
+        snprintf(endpoint, sizeof endpoint, "bn-%u", i);
+        for (unsigned k = 0; k < 3; k++) {
+            assert_int_equal(
+                row(&bench, check, "onu", names[k], (i + k) % 3 ? NULL : endpoint, &handle), 0);
+            assert_int_equal(handle, k + 1);
+            put(&bench, check, handle, PHU_RESULT_NONE, &power, 1);
+        }
+    }
+    phu_sim_run(bench.sched, SECOND);
+    phu_monitor_flush(bench.monitor);
+    assert_int_equal(bench.line_count, 3);
+    assert_non_null(strstr(bench.lines[0], "onu=1,site"));
+    assert_non_null(strstr(bench.lines[1], "endpoint=bn-299,"));
+    assert_non_null(strstr(bench.lines[1], "onu=2,"));
+    assert_non_null(strstr(bench.lines[2], "onu=3,site"));
+    close_bench(&bench);
+}
+
 static void rows_know_whether_their_endpoint_is_the_same(void **state)
 {
     struct bench bench;
@@ -666,6 +698,7 @@ int main(void)
         cmocka_unit_test(a_device_has_rows),
         cmocka_unit_test(a_row_that_serves_an_endpoint_has_its_tags),
         cmocka_unit_test(a_row_may_come_to_serve_another_endpoint),
+        cmocka_unit_test(rows_keep_their_tags_however_often_they_change),
         cmocka_unit_test(rows_know_whether_their_endpoint_is_the_same),
         cmocka_unit_test(a_row_that_cannot_be_is_refused),
         cmocka_unit_test(many_rows_are_found),
