@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,30 +51,58 @@ void phu_memory_init(void)
     use_huge_pages();
 }
 
-/* Text only: pages of data and of relocated tables may differ from the file and must stay. */
-static void drop_text(const char *line)
-{
+/* A piece of the address space, as /proc/self/smaps tells of it. */
+struct piece {
     void *begin, *end;
+    bool is_constant; /* of a file, and cannot be written to */
+};
+
+static bool read_head(const char *line, struct piece *piece)
+{
     char rights[5];
     int path = 0;
 
-    if (sscanf(line, "%p-%p %4s %*s %*s %*s %n", &begin, &end, rights, &path) < 3)
-        return;
-    if (strcmp(rights, "r-xp") == 0 && path && line[path] == '/')
-        madvise(begin, (size_t)((char *)end - (char *)begin), MADV_DONTNEED);
+    if (sscanf(line, "%p-%p %4s %*s %*s %*s %n", &piece->begin, &piece->end, rights, &path) < 3)
+        return false;
+    piece->is_constant =
+        (strcmp(rights, "r-xp") == 0 || strcmp(rights, "r--p") == 0) && path && line[path] == '/';
+    return true;
+}
+
+/* Relocated tables differ from the file, in memory or swapped out, and must stay. */
+static void note_difference(const char *line, struct piece *piece)
+{
+    bool is_told = strncmp(line, "Anonymous:", 10) == 0 || strncmp(line, "Swap:", 5) == 0;
+
+    if (is_told && strtoul(strchr(line, ':') + 1, NULL, 10) > 0)
+        piece->is_constant = false;
+}
+
+static void drop(const struct piece *piece)
+{
+    if (piece->is_constant)
+        madvise(piece->begin, (size_t)((char *)piece->end - (char *)piece->begin), MADV_DONTNEED);
 }
 
 void phu_memory_settle(void)
 {
+    struct piece piece = {0}, next;
     FILE *maps;
     char line[512];
 
     malloc_trim(0);
     use_huge_pages();
-    maps = fopen("/proc/self/maps", "re");
+    maps = fopen("/proc/self/smaps", "re");
     if (!maps)
         return;
-    while (fgets(line, sizeof line, maps))
-        drop_text(line);
+    while (fgets(line, sizeof line, maps)) {
+        if (read_head(line, &next)) {
+            drop(&piece);
+            piece = next;
+        } else {
+            note_difference(line, &piece);
+        }
+    }
+    drop(&piece);
     fclose(maps);
 }
