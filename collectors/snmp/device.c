@@ -107,25 +107,9 @@ void phu_snmp_device_begin(struct phu_snmp_device *device)
         locate(device);
 }
 
-static void on_deadline(struct phu_timer *timer)
+void phu_snmp_device_deadline(struct phu_timer *timer)
 {
-    struct phu_snmp_device *device = phu_container_of(timer, struct phu_snmp_device, timer);
-
-    if (device->is_waiting) {
-        phu_snmp_queue_drop(device);
-        phu_snmp_finish(device, PHU_RESULT_SKIPPED,
-                        "no place was free; raise concurrency or the interval");
-        return;
-    }
-    if (!device->work) { /* the poll was only just asked for */
-        phu_timer_after(device->snmp->env.sched, &device->timer, device->spec->timeout_ns);
-        if (device->snmp->in_flight < device->snmp->options->concurrency)
-            phu_snmp_device_begin(device);
-        else
-            phu_snmp_queue_put(device);
-        return;
-    }
-    phu_snmp_run_out_of_time(device);
+    phu_snmp_run_out_of_time(phu_container_of(timer, struct phu_snmp_work, deadline)->device);
 }
 
 /* -- Its life -------------------------------------------------------------------------------- */
@@ -139,7 +123,6 @@ struct phu_snmp_device *phu_snmp_device_new(struct phu_snmp *snmp,
         return NULL;
     device->snmp = snmp;
     device->spec = spec;
-    phu_timer_init(&device->timer, on_deadline);
     return device;
 }
 
@@ -147,7 +130,6 @@ void phu_snmp_device_free(struct phu_snmp_device *device)
 {
     struct phu_snmp *snmp = device->snmp;
 
-    phu_timer_cancel(snmp->env.sched, &device->timer);
     phu_snmp_queue_drop(device);
     phu_snmp_work_give(device);
     phu_usm_drop(snmp->usm, device->user);
@@ -163,5 +145,6 @@ void phu_snmp_device_free(struct phu_snmp_device *device)
 void phu_snmp_device_poll(struct phu_snmp_device *device)
 {
     device->started = phu_sched_now(device->snmp->env.sched);
-    phu_timer_after(device->snmp->env.sched, &device->timer, 0);
+    phu_snmp_queue_put(device);
+    phu_snmp_begin_next(device->snmp);
 }

@@ -63,6 +63,8 @@ struct phu_snmp_line {
 
 struct phu_snmp_work {
     struct phu_snmp_work *next; /* among the spare ones */
+    struct phu_snmp_device *device;
+    struct phu_timer deadline;
     struct phu_snmp_line *lines[PHU_SNMP_LINES_MAX];
     unsigned line_count;
     struct phu_session_counts counts; /* of sessions already closed */
@@ -97,9 +99,7 @@ struct phu_snmp_engine {
 struct phu_snmp_device {
     struct phu_snmp *snmp;
     const struct phu_check_spec *spec;
-    struct phu_snmp_device *next_waiting;
     struct phu_snmp_work *work; /* while polling */
-    struct phu_timer timer;     /* deadline */
     struct phu_mono started;
     int64_t may_ask_ns; /* its messages per second allow the next one then */
     struct phu_secret *secret;
@@ -113,6 +113,7 @@ struct phu_snmp_device {
     struct phu_ifmib_habits habits;
     uint32_t poll;         /* number of the poll */
     uint32_t identified_s; /* monotonic */
+    uint32_t queue_place;  /* while waiting */
     uint16_t room;         /* objects that are asked for at once; 0: no limit but the
                               options' */
     uint8_t last_result;   /* enum phu_result */
@@ -122,7 +123,7 @@ struct phu_snmp_device {
     bool has_answered_user : 1; /* this user has been accepted */
 };
 
-static_assert(sizeof(struct phu_snmp_device) <= 200, "there are too many of them for more");
+static_assert(sizeof(struct phu_snmp_device) <= 168, "there are too many of them for more");
 
 /* Of the check, shared by all devices. */
 static inline const struct phu_snmp_check_options *
@@ -133,3 +134,5 @@ phu_snmp_options_of(const struct phu_snmp_device *device)
 
 /* A place has become free for it: the poll begins. */
 void phu_snmp_device_begin(struct phu_snmp_device *device);
+/* The deadline of a poll, which its work keeps. */
+void phu_snmp_device_deadline(struct phu_timer *timer);

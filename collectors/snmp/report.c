@@ -304,8 +304,8 @@ void phu_snmp_finish(struct phu_snmp_device *device, enum phu_result result, con
     struct phu_observation verdict = {
         .check = device->spec->check, .result = result, .started = device->started};
 
-    phu_timer_cancel(snmp->env.sched, &device->timer);
     if (work) {
+        phu_timer_cancel(snmp->env.sched, &work->deadline);
         phu_snmp_hang_up(device);
         if (work->answers) {
             use_what_came(device);

@@ -70,9 +70,11 @@ static void snmp_close(void *arg)
     struct phu_snmp *self = arg;
 
     phu_timer_cancel(self->env.sched, &self->free_place);
+    phu_timer_cancel(self->env.sched, &self->expiry);
     if (self->env.stats)
         phu_stats_remove_within(self->env.stats, self, sizeof *self);
     phu_snmp_work_free_spare(self);
+    phu_snmp_queue_fini(self);
     free_parts(self);
 }
 
@@ -93,8 +95,8 @@ static int snmp_open(const struct phu_collector_env *env, const void *conf, void
         return -ENOMEM;
     self->env = *env;
     self->options = conf;
-    self->last_waiting = &self->first_waiting;
     phu_timer_init(&self->free_place, phu_snmp_begin_waiting);
+    phu_timer_init(&self->expiry, phu_snmp_expire_waiting);
     phu_serves_init(&self->serves, &self->options->serves);
     find_metrics(self);
     error = phu_snmp_profiles_open(self, env);

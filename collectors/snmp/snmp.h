@@ -31,6 +31,14 @@ struct phu_snmp_check_options {
 
 extern const struct phu_option_table phu_snmp_options, phu_snmp_check_options;
 
+/* Devices that wait, in the order in which they came. Who leaves early leaves a hole, so that
+ * thousands of them can be detached at once. */
+struct phu_snmp_queue {
+    struct phu_snmp_device **items; /* a ring */
+    uint32_t head, tail;            /* places: they only grow, and wrap */
+    uint32_t capacity;              /* a power of two */
+};
+
 /* The collector, as its devices see it. */
 struct phu_snmp {
     struct phu_collector_env env;
@@ -41,9 +49,11 @@ struct phu_snmp {
     struct phu_session_shell *shell;
     struct phu_usm *usm;
     struct phu_secrets secrets;
-    struct phu_snmp_device *first_waiting, **last_waiting;
+    struct phu_snmp_queue queue;
     struct phu_timer free_place; /* fires when a waiting device may begin */
+    struct phu_timer expiry;     /* of those that wait */
     struct phu_snmp_work *spare; /* for polls to come */
+    unsigned spare_count;
     struct phu_udp_counts udp;
     int64_t in_flight, waiting;
     struct phu_serves serves;
