@@ -41,6 +41,13 @@
 
 #define ONCE_PER_SECOND 2000
 
+/* A reload that has been read and is being followed, check by check. */
+struct swap {
+    struct phu_generation *before; /* NULL: none */
+    struct phu_inventory *inventory;
+    struct phu_inventory_diff diff;
+};
+
 struct agent {
     const struct phu_agent_args *args;
     struct phu_generation *generations; /* all still in use */
@@ -57,6 +64,7 @@ struct agent {
     struct phu_doubts doubts;
     struct phu_states_file states;
     struct phu_roster roster;
+    struct swap swap;
     struct phu_spool *spool;
     struct phu_outlets outlets;
     struct phu_reload reload;
@@ -217,6 +225,7 @@ static int open_collectors(struct agent *agent)
 
     agent->roster.monitor = agent->monitor;
     agent->roster.checks = agent->checks;
+    phu_roster_init(&agent->roster, agent->sched);
     agent->roster.collectors = calloc(config->collector_count + 1, sizeof(void *));
     if (!agent->roster.collectors)
         abort();
@@ -300,44 +309,48 @@ static void take_files(struct agent *agent, const struct phu_config *config)
     }
 }
 
-static void swap_in(struct agent *agent, struct phu_config *config, struct phu_inventory *inventory,
-                    const struct phu_inventory_diff *diff)
+static void forget_swap(struct agent *agent)
 {
-    struct phu_generation *before = agent->current;
-    struct phu_inventory *inventory_before = agent->inventory;
+    phu_inventory_diff_fini(&agent->swap.diff);
+    phu_inventory_free(agent->swap.inventory);
+    agent->swap = (struct swap){.before = NULL};
+}
 
+static void followed(void *arg, size_t refused)
+{
+    struct agent *agent = arg;
+    const struct phu_inventory_diff *diff = &agent->swap.diff;
+
+    (void)refused;       /* each has been logged */
+    open_outlets(agent); /* says what does not run */
+    phu_generation_leave(agent->swap.before);
+    phu_log_info("agent", "configuration reloaded", "unchanged=%u changed=%u added=%u removed=%u",
+                 diff->unchanged, diff->changed, diff->added, diff->removed);
+    forget_swap(agent);
+    phu_memory_settle();
+    phu_reload_done(&agent->reload, agent->current->config, agent->inventory);
+}
+
+static void reloaded(void *arg, struct phu_config *config, struct phu_inventory *inventory,
+                     struct phu_inventory_diff *diff)
+{
+    struct agent *agent = arg;
+    const char *restart = phu_config_needs_restart(agent->current->config, config);
+
+    if (restart)
+        phu_log_warn("agent", "part of the new configuration takes effect after a restart only",
+                     "part=%s", restart);
+    agent->swap.diff = *diff;
+    agent->swap.inventory = agent->inventory;
+    agent->swap.before = agent->current;
     agent->inventory = inventory;
     agent->current = phu_generation_new(&agent->generations, config);
     apply_log(&config->log);
     if (apply_dns(agent, config))
         phu_log_error("agent", "the name servers stay the old ones", "%s", "");
     take_files(agent, config);
-    phu_roster_apply(&agent->roster, agent->current, inventory, diff);
-    phu_inventory_free(inventory_before);
-    open_outlets(agent); /* says what does not run */
-    phu_generation_leave(before);
-}
-
-static void reloaded(void *arg, struct phu_config *config, struct phu_inventory *inventory)
-{
-    struct agent *agent = arg;
-    const char *restart = phu_config_needs_restart(agent->current->config, config);
-    struct phu_inventory_diff diff;
-
-    if (restart)
-        phu_log_warn("agent", "part of the new configuration takes effect after a restart only",
-                     "part=%s", restart);
-    if (phu_config_diff(agent->current->config, agent->inventory, config, inventory, &diff)) {
-        phu_log_error("agent", "no memory to compare; the old configuration goes on", "%s", "");
-        phu_inventory_free(inventory);
-        phu_config_free(config);
-        return;
-    }
-    swap_in(agent, config, inventory, &diff);
-    phu_log_info("agent", "configuration reloaded", "unchanged=%u changed=%u added=%u removed=%u",
-                 diff.unchanged, diff.changed, diff.added, diff.removed);
-    phu_inventory_diff_fini(&diff);
-    phu_memory_settle();
+    phu_roster_follow(&agent->roster, agent->current, inventory, &agent->swap.diff, followed,
+                      agent);
 }
 
 /* -- Signals and the watchdog ---------------------------------------------------------------- */
@@ -363,6 +376,7 @@ static void stop(struct agent *agent, int number)
     phu_log_info("agent", "stopping", "signal=%s", name);
     phu_notify("STOPPING=1");
     phu_reload_close(&agent->reload);
+    phu_roster_halt(&agent->roster);
     phu_checks_drain(agent->checks, drained, agent);
 }
 
@@ -472,6 +486,8 @@ static int run(struct agent *agent)
     agent->reload = (struct phu_reload){.sched = agent->sched,
                                         .stats = agent->stats,
                                         .file = agent->args->config,
+                                        .config = agent->current->config,
+                                        .inventory = agent->inventory,
                                         .loaded = reloaded,
                                         .arg = agent};
     phu_reload_init(&agent->reload);
@@ -503,6 +519,8 @@ static void close_all(struct agent *agent)
         phu_timer_cancel(agent->sched, &agent->watchdog);
     phu_states_file_close(&agent->states);
     phu_roster_empty(&agent->roster);
+    phu_generation_leave(agent->swap.before); /* where a reload was not followed to its end */
+    forget_swap(agent);
     close_collectors(agent);
     phu_outlets_close(&agent->outlets);
     if (agent->spool)

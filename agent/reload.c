@@ -20,6 +20,9 @@ struct phu_reload_job {
     struct phu_diags diags;
     struct phu_config *config;
     struct phu_inventory *inventory;
+    const struct phu_config *config_before;
+    const struct phu_inventory *inventory_before;
+    struct phu_inventory_diff diff;
 };
 
 void phu_reload_init(struct phu_reload *reload)
@@ -57,11 +60,16 @@ static void job_run(void *arg)
 {
     struct phu_reload_job *job = arg;
 
-    phu_reload_read(job->file, &job->diags, &job->config, &job->inventory);
+    if (phu_reload_read(job->file, &job->diags, &job->config, &job->inventory))
+        return;
+    if (phu_config_diff(job->config_before, job->inventory_before, job->config, job->inventory,
+                        &job->diff))
+        abort(); /* no memory */
 }
 
 static void job_free(struct phu_reload_job *job)
 {
+    phu_inventory_diff_fini(&job->diff);
     phu_diags_fini(&job->diags);
     phu_inventory_free(job->inventory);
     if (job->config)
@@ -91,6 +99,13 @@ static void log_mistakes(const struct phu_diags *diags)
                   diags->count + diags->suppressed);
 }
 
+static void end(struct phu_reload *reload)
+{
+    phu_notify("READY=1");
+    if (reload->is_wanted_again)
+        phu_reload_start(reload);
+}
+
 static void job_done(void *arg, bool is_canceled)
 {
     struct phu_reload_job *job = arg;
@@ -102,25 +117,35 @@ static void job_done(void *arg, bool is_canceled)
     }
     reload->job = NULL;
     reload->failed = !job->config;
-    if (job->config) {
-        reload->loaded(reload->arg, job->config, job->inventory);
-        job->config = NULL;
-        job->inventory = NULL;
-    } else {
+    if (!job->config) {
         log_mistakes(&job->diags);
+        job_free(job);
+        end(reload);
+        return;
     }
+    reload->is_swapping = true;
+    reload->loaded(reload->arg, job->config, job->inventory, &job->diff);
+    job->config = NULL;
+    job->inventory = NULL;
+    job->diff = (struct phu_inventory_diff){.before = NULL};
     job_free(job);
-    phu_notify("READY=1");
-    if (reload->is_wanted_again)
-        phu_reload_start(reload);
+}
+
+void phu_reload_done(struct phu_reload *reload, const struct phu_config *config,
+                     const struct phu_inventory *inventory)
+{
+    reload->config = config;
+    reload->inventory = inventory;
+    reload->is_swapping = false;
+    end(reload);
 }
 
 void phu_reload_start(struct phu_reload *reload)
 {
     struct phu_reload_job *job;
 
-    reload->is_wanted_again = reload->job != NULL;
-    if (reload->job)
+    reload->is_wanted_again = reload->job || reload->is_swapping;
+    if (reload->is_wanted_again)
         return;
     reload->count++;
     phu_notify("RELOADING=1\nMONOTONIC_USEC=%lld",
@@ -129,6 +154,8 @@ void phu_reload_start(struct phu_reload *reload)
     if (!job || !(job->file = strdup(reload->file)))
         abort();
     job->reload = reload;
+    job->config_before = reload->config;
+    job->inventory_before = reload->inventory;
     phu_diags_init(&job->diags);
     reload->job = job;
     if (phu_work_start(reload->sched, job_run, job_done, job))
