@@ -1,9 +1,12 @@
-/* `phusong rules VERB`: checks rules, tests them with scenarios, and writes them for Prometheus.
+/* `phusong rules VERB`: checks rules, tests them with scenarios, tries them on what a console
+ * has stored, and writes them for Prometheus.
  */
+#include "rules/replay.h"
 #include "rules/rules.h"
 #include "rules/scenario.h"
 
 #include "console_commands.h"
+#include "rfc3339.h"
 
 #include "phusong/err.h"
 
@@ -17,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As in section store of console.yaml. */
+#define DEFAULT_STORE "/var/lib/phusong/console/store.db"
 #define RULES_OF_THE_SYSTEM "/etc/phusong/rules/*.yaml"
 
 static const char help[] =
@@ -25,23 +30,29 @@ static const char help[] =
     "verbs:\n"
     "  check                report every mistake of rules, or list them\n"
     "  test FILE...         run scenarios (docs/rules.md); exit 1 when one is not as expected\n"
+    "  replay               what would have fired over the data that a console has stored\n"
     "  export --prometheus  print the same rules for Prometheus and vmalert\n"
     "\n"
     "FILE is a file of rules, by default " RULES_OF_THE_SYSTEM "; of test, a file of scenarios.\n"
     "\n"
     "options:\n"
-    "      --json           check, test: JSON\n"
+    "      --json           check, test, replay: JSON\n"
     "      --promtool DIR   test: write each scenario and its rules into this folder as well, for\n"
     "                       promtool test rules DIR/*.yaml\n"
+    "      --from TIME      replay: begin here (default: an hour ago)\n"
+    "      --to TIME        replay: end here (default: now)\n"
+    "      --store FILE     replay: the console's store (default " DEFAULT_STORE ")\n"
     "      --prometheus     export: the format, so far the only one\n"
     "  -h, --help           this text\n"
     "\n"
+    "TIME is RFC 3339: 2026-11-23T08:00:00Z, 2026-11-23T15:00:00+07:00, or a date (midnight UTC).\n"
     "Exit codes: 0 all is well, 1 mistakes or failed tests, 2 no such file or store, 3 usage,\n"
     "4 something cannot be read or written.\n";
 
 struct request {
     bool is_json, is_prometheus;
-    const char *promtool;
+    const char *promtool, *store;
+    struct phu_wall from, to;
     char **files;
     size_t file_count;
 };
@@ -169,7 +180,27 @@ static int run_test(const struct request *request)
     return tally.failed ? PHU_EXIT_FAILED : PHU_EXIT_OK;
 }
 
-/* -- export ----------------------------------------------------------------------------------- */
+/* -- replay and export
+ * ----------------------------------------------------------------------------------- */
+
+static int run_replay(const struct request *request)
+{
+    struct phu_replay replay = {.store = request->store,
+                                .from_ns = request->from.ns,
+                                .to_ns = request->to.ns,
+                                .is_json = request->is_json};
+    struct phu_rules *rules;
+    int result;
+
+    if (request->from.ns >= request->to.ns)
+        return usage_error("--from must lie before --to", NULL);
+    result = load(request, &rules);
+    if (result != PHU_EXIT_OK)
+        return result;
+    result = phu_rules_replay(rules, &replay, stdout);
+    phu_rules_free(rules);
+    return result;
+}
 
 static int run_export(const struct request *request)
 {
@@ -194,10 +225,20 @@ static const struct verb {
 } verbs[] = {
     {"check", run_check, "j"},
     {"test", run_test, "jp"},
+    {"replay", run_replay, "jfts"},
     {"export", run_export, "P"},
 };
 
 /* -- Command line ----------------------------------------------------------------------------- */
+
+static int take_time(const char *option, const char *text, struct phu_wall *at)
+{
+    if (phu_rfc3339_parse(text, at) == 0)
+        return PHU_EXIT_OK;
+    fprintf(stderr, "phusong rules: %s \"%s\" is no time; write 2026-11-23T08:00:00Z\n", option,
+            text);
+    return PHU_EXIT_USAGE;
+}
 
 static int take_option(struct request *request, int option)
 {
@@ -211,6 +252,13 @@ static int take_option(struct request *request, int option)
     case 'p':
         request->promtool = optarg;
         return PHU_EXIT_OK;
+    case 's':
+        request->store = optarg;
+        return PHU_EXIT_OK;
+    case 'f':
+        return take_time("--from", optarg, &request->from);
+    case 't':
+        return take_time("--to", optarg, &request->to);
     default:
         fputs("try: phusong rules --help\n", stderr);
         return PHU_EXIT_USAGE;
@@ -228,12 +276,14 @@ static const struct verb *find_verb(const char *name)
 
 int phu_cmd_rules(int argc, char **argv)
 {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                            {"prometheus", no_argument, NULL, 'P'},
-                                            {"promtool", required_argument, NULL, 'p'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    struct request request = {0};
+    static const struct option options[] = {
+        {"json", no_argument, NULL, 'j'},           {"prometheus", no_argument, NULL, 'P'},
+        {"promtool", required_argument, NULL, 'p'}, {"from", required_argument, NULL, 'f'},
+        {"to", required_argument, NULL, 't'},       {"store", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},           {0}};
+    struct phu_wall now = phu_wall_now();
+    struct request request = {
+        .store = DEFAULT_STORE, .from = {now.ns - INT64_C(3600) * PHU_NS_PER_S}, .to = now};
     const struct verb *verb;
     char given[64] = "";
     int option, result;
@@ -250,7 +300,7 @@ int phu_cmd_rules(int argc, char **argv)
             given[strlen(given)] = (char)option;
     }
     if (optind == argc)
-        return usage_error("which verb? check, test or export", NULL);
+        return usage_error("which verb? check, test, replay or export", NULL);
     verb = find_verb(argv[optind]);
     if (!verb)
         return usage_error("unknown verb", argv[optind]);

@@ -785,7 +785,7 @@ static bool is_text(const char *text, struct phu_slice slice)
 
 static bool is_series_of(const struct phu_series *series, const struct phu_sample *sample)
 {
-    if (series->tag_count != sample->tag_count)
+    if (series->sent_count != sample->tag_count)
         return false;
     for (size_t i = 0; i < sample->tag_count; i++) {
         if (!is_text(series->tags[i].value, sample->tags[i].value) ||
@@ -795,16 +795,32 @@ static bool is_series_of(const struct phu_series *series, const struct phu_sampl
     return true;
 }
 
-static struct phu_alert_label *copy_tags(const struct phu_sample *sample)
+/* What an event calls its root is a field, because it is no identity; alerts want it as a label. */
+static struct phu_slice name_of(const struct phu_plan *plan, const struct phu_sample *sample)
 {
-    size_t bytes = sample->tag_count * sizeof(struct phu_alert_label);
+    if (strcmp(plan->measurement, "event") != 0)
+        return (struct phu_slice){0};
+    for (size_t i = 0; i < sample->tag_count; i++) {
+        if (is_text("name", sample->tags[i].name))
+            return (struct phu_slice){0};
+    }
+    for (size_t i = 0; i < sample->field_count; i++) {
+        if (is_text("name", sample->fields[i].name) && sample->fields[i].type == PHU_FIELD_STRING)
+            return sample->fields[i].text;
+    }
+    return (struct phu_slice){0};
+}
+
+static struct phu_alert_label *copy_tags(const struct phu_sample *sample, struct phu_slice called)
+{
+    size_t bytes = (sample->tag_count + 1) * sizeof(struct phu_alert_label) + called.length;
     struct phu_alert_label *tags;
     char *text;
 
     for (size_t i = 0; i < sample->tag_count; i++)
         bytes += sample->tags[i].name.length + sample->tags[i].value.length + 2;
     tags = phu_mem_alloc(1, bytes + 1);
-    text = (char *)(tags + sample->tag_count);
+    text = (char *)(tags + sample->tag_count + 1);
     for (size_t i = 0; i < sample->tag_count; i++) {
         const struct phu_tag *tag = &sample->tags[i];
 
@@ -813,6 +829,10 @@ static struct phu_alert_label *copy_tags(const struct phu_sample *sample)
         tags[i].value = text;
         text = (char *)mempcpy(text, tag->value.at, tag->value.length) + 1;
     }
+    if (called.length) {
+        tags[sample->tag_count] = (struct phu_alert_label){"name", text};
+        memcpy(text, called.at, called.length);
+    }
     return tags;
 }
 
@@ -820,12 +840,14 @@ static struct phu_alert_label *copy_tags(const struct phu_sample *sample)
 static struct phu_series *new_series(struct phu_rules_engine *engine, const struct phu_plan *plan,
                                      const struct phu_sample *sample, uint64_t hash)
 {
-    struct phu_alert_label *tags = copy_tags(sample);
+    struct phu_slice called = name_of(plan, sample);
+    struct phu_alert_label *tags = copy_tags(sample, called);
+    size_t tag_count = sample->tag_count + (called.length > 0);
     struct phu_series *series;
     uint32_t count = 0;
 
     for (size_t i = 0; i < plan->cond_count; i++)
-        count += matches(plan->conds[i], tags, sample->tag_count);
+        count += matches(plan->conds[i], tags, tag_count);
     if (!count || engine->series_count == PHU_ENGINE_SERIES_MAX) {
         engine->figures.refused += count > 0;
         free(tags);
@@ -835,7 +857,8 @@ static struct phu_series *new_series(struct phu_rules_engine *engine, const stru
     *series = (struct phu_series){.hash = hash,
                                   .plan = plan,
                                   .tags = tags,
-                                  .tag_count = (uint32_t)sample->tag_count,
+                                  .tag_count = (uint32_t)tag_count,
+                                  .sent_count = (uint32_t)sample->tag_count,
                                   .newest_ns = NEVER,
                                   .heap_index = NOWHERE};
     series->cells = phu_mem_alloc(plan->field_count, sizeof *series->cells);
@@ -843,7 +866,7 @@ static struct phu_series *new_series(struct phu_rules_engine *engine, const stru
         series->cells[i].last_ns = NEVER;
     series->members = phu_mem_alloc(count, sizeof *series->members);
     for (size_t i = 0; i < plan->cond_count; i++) {
-        if (matches(plan->conds[i], tags, sample->tag_count))
+        if (matches(plan->conds[i], tags, tag_count))
             join(engine, series, plan->conds[i], &series->members[series->member_count++]);
     }
     if (engine->series_count >= engine->series_buckets)

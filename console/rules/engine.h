@@ -43,10 +43,10 @@ struct phu_series {
     struct phu_series *next;
     uint64_t hash;
     const struct phu_plan *plan;
-    struct phu_alert_label *tags; /* texts lie behind them */
-    struct phu_cell *cells;       /* as the plan's fields */
-    struct phu_member *members;   /* one per condition that it matters to */
-    uint32_t tag_count, member_count;
+    struct phu_alert_label *tags;                 /* texts lie behind them */
+    struct phu_cell *cells;                       /* as the plan's fields */
+    struct phu_member *members;                   /* one per condition that it matters to */
+    uint32_t tag_count, sent_count, member_count; /* tags: with `name`; as they are sent */
     int64_t newest_ns, wake_ns;
     size_t heap_index;
     bool is_dirty, is_dead;

@@ -457,6 +457,15 @@ bool phu_rules_wants(const struct phu_rules *rules, struct phu_slice measurement
     return false;
 }
 
+const char **phu_rules_measurements(const struct phu_rules *rules)
+{
+    const char **names = phu_mem_alloc(rules->plan_count + 1, sizeof *names);
+
+    for (size_t i = 0; i < rules->plan_count; i++)
+        names[i] = rules->plans[i]->measurement;
+    return names;
+}
+
 int64_t phu_rules_interval_ns(const struct phu_rules *rules)
 {
     int64_t shortest = 60 * SECOND;

@@ -46,6 +46,10 @@ int64_t phu_rules_interval_ns(const struct phu_rules *rules);
 /* How far back samples matter. */
 int64_t phu_rules_horizon_ns(const struct phu_rules *rules);
 
+/* The names that phu_rules_wants() knows, NULL-terminated, as phu_query_replay() takes them. The
+ * list is the caller's to free. */
+const char **phu_rules_measurements(const struct phu_rules *rules);
+
 struct phu_rule_info {
     const char *group, *alert, *file;
     unsigned line;

@@ -17,7 +17,7 @@ _phusong() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
         case $previous in
-        --config|-f|--file|--from|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
+        --config|-f|--file|--from|--store|--community|--auth_secret|--privacy_secret|--tls.ca|--tls.certificate|--tls.key)
             mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
         --dir|--state-dir|--promtool) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
         esac
