@@ -33,6 +33,7 @@ static const struct command commands[] = {
     {"bindings", phu_cmd_bindings, "report what of the devices serves which endpoint"},
     {"discover", phu_cmd_discover, "find devices by ping and SNMP, and add them to devices.csv"},
     {"catalog", phu_cmd_catalog, "list every measurement and field that an agent sends"},
+    {"console", phu_cmd_console, "the centre: store what agents send, and tell alerts"},
     {"alerts", phu_cmd_alerts, "list the alerts that stand at this centre, or stood"},
     {"rules", phu_cmd_rules, "check, test, replay and export alert rules"},
     {"version", run_version, "print the version"},

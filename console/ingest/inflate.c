@@ -58,7 +58,7 @@ static int run(z_stream *stream, struct phu_inflate *own, size_t most, char *why
             return refuse(-EBADMSG, why, why_size, "the gzip body is cut off: unexpected EOF");
         if (result != Z_OK && result != Z_BUF_ERROR)
             return refuse(-EBADMSG, why, why_size,
-                          stream->total_in ? "the gzip body is damaged"
+                          own->length ? "the gzip body is damaged"
                                            : "the body is not gzip: gzip: invalid header");
     }
 }
