@@ -22,6 +22,7 @@ class Console(stores.Process):
         self.config.write_text(f"listen: 127.0.0.1:{self.port}\nstate_dir: state\n{conf}\n")
         self.state = self.folder / "state"
         self.admin = None
+        self.tokens = {}
         self.launch(wait)
 
     def launch(self, wait=True):
@@ -38,8 +39,13 @@ class Console(stores.Process):
         return subprocess.run([self.phusong, "console", *words, "-c", str(self.config)],
                               capture_output=True, text=True, check=check, env=self.env)
 
-    def token(self, *role):
-        """A new token that the console knows."""
+    def token(self, *role, is_new=False):
+        """A token of that role which the console knows, made when it is first asked for."""
+        if role not in self.tokens or is_new:
+            self.tokens[role] = self.make_token(*role)
+        return self.tokens[role]
+
+    def make_token(self, *role):
         secret = self.run("token", "create", *role).stdout.strip()
         stores.wait_until(lambda: self.ask("GET", "/api/v1/nothing", token=secret)[0] == 404
                           and self.ask("POST", "/write", token=secret)[0] != 401,
