@@ -1,9 +1,9 @@
 /* Packing: windows from the journal become blobs of the finest level, one for each series and hour.
  *
  * All that is in the journal at the start is read into memory and strung together by series; then
- * series after series is packed, in as many transactions as it takes; the last one removes from the
- * journal what was packed. Until then both hold the same windows, which does no harm: of one time
- * and series, what the journal says holds. So a crash at any point only means packing again.
+ * series after series is packed, in as many transactions as it takes; only then it is removed from
+ * the journal. Until then both hold the same windows, which does no harm: of one time and series,
+ * what the journal says holds. So a crash at any point only means packing again.
  *
  * As a rule only hours that are over are packed, so that each blob is written once, at the end of
  * its table, and what belongs to the hour under way goes back into the journal. When the journal
@@ -25,7 +25,7 @@ struct string {
 };
 
 struct phu_drain {
-    bool is_read;
+    bool is_read, is_carried;
     int64_t read_id, last_id; /* in the journal: read up to, and to be read up to */
     int64_t limit_ns;         /* windows from here on stay */
     struct phu_bytes bytes, carry;
@@ -312,12 +312,11 @@ static int pack_some(struct phu_store *store, int64_t now_ns, int64_t until_ns)
 
 /* -- Done -------------------------------------------------------------------------------------- */
 
-/* What stays goes where the last of the old rows stood, before all that came since. */
+/* What stays goes behind the last of the old rows, before all that came since. */
 static int write_carry(struct phu_store *store)
 {
     struct phu_drain *drain = store->drain;
-    size_t pieces = drain->carry.size / PHU_JOURNAL_PIECE + 1;
-    int64_t id = drain->last_id - (int64_t)pieces;
+    int64_t id = drain->last_id;
     struct phu_cut cut = {.at = drain->carry.at, .end = drain->carry.at + drain->carry.size};
     int err = 0;
 
@@ -340,18 +339,10 @@ static int write_carry(struct phu_store *store)
     return err;
 }
 
-static int remove_packed(struct phu_store *store)
+static int keep_carry(struct phu_store *store)
 {
-    struct phu_drain *drain = store->drain;
-    sqlite3_stmt *drop = phu_db_take(&store->db, "DELETE FROM journal WHERE id <= ?");
     int err = phu_db_run(&store->db, "BEGIN IMMEDIATE");
 
-    if (err)
-        return err;
-    if (!drop)
-        return phu_db_error(&store->db);
-    sqlite3_bind_int64(drop, 1, drain->last_id);
-    err = phu_db_finish(&store->db, drop);
     if (!err)
         err = write_carry(store);
     if (!err)
@@ -360,13 +351,47 @@ static int remove_packed(struct phu_store *store)
         err = phu_db_run(&store->db, "COMMIT");
     if (err)
         return err;
-    store->journal_bytes -= (int64_t)drain->bytes.size - (int64_t)drain->carry.size;
+    store->drain->is_carried = true;
+    store->journal_bytes += (int64_t)store->drain->carry.size;
     return 0;
+}
+
+/* Some rows at a time: a row is a megabyte, and each of its pages has to be given back. */
+static int remove_some(struct phu_store *store, bool *is_done)
+{
+    sqlite3_stmt *drop = phu_db_take(&store->db, "DELETE FROM journal WHERE id IN (SELECT id FROM"
+                                                 " journal WHERE id <= ? ORDER BY id LIMIT 8)");
+    int err;
+
+    if (!drop)
+        return phu_db_error(&store->db);
+    sqlite3_bind_int64(drop, 1, store->drain->last_id);
+    err = phu_db_finish(&store->db, drop);
+    *is_done = !err && !sqlite3_changes(store->db.handle);
+    return err;
+}
+
+static int remove_packed(struct phu_store *store, int64_t until_ns, bool *is_done)
+{
+    int err = phu_db_run(&store->db, "BEGIN IMMEDIATE");
+
+    *is_done = false;
+    while (!err && !*is_done) {
+        err = remove_some(store, is_done);
+        if (phu_steady_ns() >= until_ns)
+            break;
+    }
+    if (!err)
+        err = phu_db_run(&store->db, "COMMIT");
+    if (!err && *is_done)
+        store->journal_bytes -= (int64_t)store->drain->bytes.size;
+    return err;
 }
 
 int phu_drain_step(struct phu_store *store, int64_t now_ns, int64_t until_ns)
 {
     struct phu_drain *drain;
+    bool is_done;
     int err = 0;
 
     if (!phu_drain_is_due(store, now_ns))
@@ -378,9 +403,11 @@ int phu_drain_step(struct phu_store *store, int64_t now_ns, int64_t until_ns)
         err = read_rows(store, until_ns);
     else if (drain->series <= drain->last_series)
         err = pack_some(store, now_ns, until_ns);
+    else if (!drain->is_carried)
+        err = keep_carry(store);
     else {
-        err = remove_packed(store);
-        if (!err)
+        err = remove_packed(store, until_ns, &is_done);
+        if (is_done && !err)
             finish(store);
     }
     if (err) {

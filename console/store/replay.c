@@ -359,6 +359,7 @@ int phu_query_replay(struct phu_query *query, const char *const *measurements, i
 
 int phu_query_range(struct phu_query *query, int64_t *oldest_ns, int64_t *newest_ns)
 {
+    int64_t newest;
     int err = phu_ask_begin(query);
 
     if (err)
@@ -370,5 +371,8 @@ int phu_query_range(struct phu_query *query, int64_t *oldest_ns, int64_t *newest
         *oldest_ns = *newest_ns = 0;
     else if (query->kept_ns[0] > *oldest_ns)
         *oldest_ns = query->kept_ns[0];
+    newest = phu_db_number(&query->db, "SELECT max(sample_ns) FROM agent", 0);
+    if (newest && newest < *newest_ns)
+        *newest_ns = newest;
     return phu_ask_end(query, 0);
 }

@@ -45,7 +45,7 @@ struct bench {
     struct made *batch;
     size_t batch_size;
     uint64_t seed;
-    double cpu_s, worst_tend_s, worst_commit_s;
+    double cpu_s, worst_slice_s, worst_slice_cpu_s, worst_commit_s;
     int64_t points;
 };
 
@@ -222,16 +222,15 @@ static void close_store(struct bench *bench)
 
 static void tend(struct bench *bench, int64_t now_ns)
 {
-    double cpu = cpu_now(), wall = wall_now();
+    double cpu = cpu_now();
     bool is_more = true;
 
     while (is_more) {
-        double start = wall_now();
+        double start = wall_now(), start_cpu = cpu_now();
 
         is_more = phu_store_tend(bench->store, now_ns, 50 * 1000 * 1000);
-        wall = wall_now();
-        if (wall - start > bench->worst_tend_s)
-            bench->worst_tend_s = wall - start;
+        bench->worst_slice_s = fmax(bench->worst_slice_s, wall_now() - start);
+        bench->worst_slice_cpu_s = fmax(bench->worst_slice_cpu_s, cpu_now() - start_cpu);
     }
     bench->cpu_s += cpu_now() - cpu;
 }
@@ -249,8 +248,7 @@ static void flush(struct bench *bench, int64_t now_ns)
     start = wall_now();
     if (phu_store_commit(bench->store))
         die("commit");
-    if (wall_now() - start > bench->worst_commit_s)
-        bench->worst_commit_s = wall_now() - start;
+    bench->worst_commit_s = fmax(bench->worst_commit_s, wall_now() - start);
     bench->cpu_s += cpu_now() - cpu;
     bench->points += (int64_t)bench->batch_size;
     bench->batch_size = 0;
@@ -318,8 +316,8 @@ static void measure_writing(struct bench *bench)
     print("acknowledge_cpu", "us/point", bench->cpu_s * 1e6 / (double)bench->points, NULL);
     tend(bench, MIDNIGHT + 2 * DAY);
     print("write_cpu", "us/point", bench->cpu_s * 1e6 / (double)bench->points, "<= 2.5");
-    print("write_rate", "points/s", (double)bench->points / bench->cpu_s, ">= 400000");
-    print("worst_slice", "ms", bench->worst_tend_s * 1e3, NULL);
+    print("worst_slice", "ms", bench->worst_slice_s * 1e3, NULL);
+    print("worst_slice_cpu", "ms", bench->worst_slice_cpu_s * 1e3, "<= 200");
     print("worst_commit", "ms", bench->worst_commit_s * 1e3, NULL);
     print("peak_memory", "MiB", rss_mib(), NULL);
     close_store(bench);
