@@ -45,6 +45,7 @@ struct bench {
     struct made *batch;
     size_t batch_size;
     uint64_t seed;
+    double spread; /* of round trips around their mean */
     double cpu_s, worst_slice_s, worst_slice_cpu_s, worst_commit_s;
     int64_t points;
 };
@@ -144,7 +145,7 @@ static void make_window(struct bench *bench, const struct endpoint *endpoint, in
 
     for (int i = 0; i < PROBES; i++) {
         double spread = random_share(bench) + random_share(bench) + random_share(bench) - 1.5;
-        int64_t rtt = (int64_t)(endpoint->mean_us * (1 + 0.15 * spread));
+        int64_t rtt = (int64_t)(endpoint->mean_us * (1 + bench->spread * spread));
 
         if (random_share(bench) < 0.002) {
             lost++;
@@ -217,7 +218,7 @@ static void close_store(struct bench *bench)
     rmdir(bench->folder);
     free(bench->endpoints);
     free(bench->batch);
-    *bench = (struct bench){.seed = 1};
+    *bench = (struct bench){.seed = 1, .spread = 0.15};
 }
 
 static void tend(struct bench *bench, int64_t now_ns)
@@ -323,12 +324,13 @@ static void measure_writing(struct bench *bench)
     close_store(bench);
 }
 
-/* Ten endpoints for thirteen months: bytes a window at each level, and what 4,000 would take. */
-static void measure_size(struct bench *bench, size_t endpoints, int64_t days)
+/* Some endpoints for thirteen months: bytes a window at each level, and what 4,000 would take. */
+static void measure_size(struct bench *bench, size_t endpoints, int64_t days, const char *links)
 {
     static const char *const levels[] = {"minute", "five_minutes", "hour", "day"};
     static const double minutes[] = {1, 5, 60, 1440}, kept_days[] = {7, 90, 400, 3650};
     double whole = 0;
+    char retention[64];
 
     make_endpoints(bench, endpoints);
     open_store(bench);
@@ -343,11 +345,12 @@ static void measure_size(struct bench *bench, size_t endpoints, int64_t days)
         snprintf(sql, sizeof sql, "SELECT sum(pgsize) FROM dbstat WHERE name = '%s'", levels[i]);
         bytes = number(bench->path, sql);
         each = bytes / (held * 1440 / minutes[i] * (double)endpoints);
-        snprintf(name, sizeof name, "bytes_%s", levels[i]);
+        snprintf(name, sizeof name, "bytes_%s_%s", levels[i], links);
         print(name, "B/window", each, NULL);
         whole += each * kept_days[i] * 1440 / minutes[i] * 4000;
     }
-    print("retention_4000", "GB", whole / 1e9, "<= 12");
+    snprintf(retention, sizeof retention, "retention_4000_%s", links);
+    print(retention, "GB", whole / 1e9, "<= 12");
     close_store(bench);
 }
 
@@ -398,7 +401,7 @@ static void measure_summary(struct bench *bench)
 
 int main(int count, char **arguments)
 {
-    struct bench bench = {.seed = 1};
+    struct bench bench = {.seed = 1, .spread = 0.15};
     const char *only = count > 1 ? arguments[1] : "";
 
     if (!*only || strcmp(only, "write") == 0)
@@ -406,6 +409,9 @@ int main(int count, char **arguments)
     if (!*only || strcmp(only, "summary") == 0)
         measure_summary(&bench);
     if (!*only || strcmp(only, "size") == 0)
-        measure_size(&bench, 5, 400);
+        measure_size(&bench, 3, 400, "even");
+    bench.spread = 0.6;
+    if (!*only || strcmp(only, "size") == 0)
+        measure_size(&bench, 3, 400, "uneven");
     return 0;
 }

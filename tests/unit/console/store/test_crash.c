@@ -94,6 +94,8 @@ static void killed_again_and_again(void **state)
         close(ends[1]);
         for (int64_t n; acknowledged < wanted && read(ends[0], &n, sizeof n) == sizeof n;)
             acknowledged = n + 1;
+        stored = count_stored(fixture); /* beside the writer */
+        assert_true(stored % SERIES == 0 && stored >= acknowledged * SERIES);
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, NULL, 0), child);
         for (int64_t n; read(ends[0], &n, sizeof n) == sizeof n;)

@@ -2,6 +2,8 @@
 #include "query.h"
 #include "samples.h"
 
+#include "sketch.h"
+
 #include <errno.h>
 #include <math.h>
 
@@ -299,6 +301,136 @@ static void unknown_numbers_have_means(void **state)
     }
 }
 
+/* -- Summaries ----------------------------------------------------------------------------------
+ */
+
+struct summed {
+    struct phu_query_summary rows[8];
+    char groups[8][128];
+    size_t count;
+};
+
+static bool on_summary(void *arg, const struct phu_query_summary *summary)
+{
+    struct summed *summed = arg;
+    const struct phu_query_subject *group = summary->group;
+
+    assert_true(summed->count < 8);
+    summed->rows[summed->count] = *summary;
+    snprintf(summed->groups[summed->count++], 128, "%s/%s/%s/%s", group->commune, group->hamlet,
+             group->technology, group->operator_name);
+    return true;
+}
+
+static void summarise(struct fixture *fixture, const struct phu_query_filter *filter, unsigned by,
+                      struct summed *summed)
+{
+    struct phu_query *query;
+
+    *summed = (struct summed){0};
+    assert_int_equal(phu_query_open(fixture->path, &query, fixture->why, sizeof fixture->why), 0);
+    assert_int_equal(phu_query_summary(query, "coverage", filter, MIDNIGHT, MIDNIGHT + HOUR, by,
+                                       on_summary, summed),
+                     0);
+    phu_query_close(query);
+}
+
+static void a_summary_is_by_group(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const endpoints[] = {
+        "coverage,agent=a,commune=c1,endpoint=e1,hamlet=h1,operator=vnpt,technology=fibre",
+        "coverage,agent=a,commune=c1,endpoint=e2,hamlet=h1,operator=vnpt,technology=4g",
+        "coverage,agent=b,commune=c1,endpoint=e3,hamlet=h2,operator=vnpt,technology=4g",
+    };
+    struct summed summed;
+
+    for (int i = 0; i < 3; i++) {
+        char text[512];
+
+        snprintf(text, sizeof text,
+                 "%s sent=60i,lost=%di,rtt_sum_us=60000i,rtt_count=60i,rtt_min_us=%di,"
+                 "rtt_max_us=2000i,rtt_b69=60i,up_ms=%di,down_ms=600000i,good_ms=1i,"
+                 "span_ms=1800000i",
+                 endpoints[i], i, 900 - i, 1200000);
+        fixture_store(fixture, MIDNIGHT, MIDNIGHT + MINUTE, text);
+    }
+    summarise(fixture, &(struct phu_query_filter){0}, PHU_QUERY_BY_HAMLET | PHU_QUERY_BY_TECHNOLOGY,
+              &summed);
+    assert_int_equal(summed.count, 3);
+    assert_string_equal(summed.groups[0], "c1/h1/4g/");
+    assert_string_equal(summed.groups[1], "c1/h1/fibre/");
+    assert_string_equal(summed.groups[2], "c1/h2/4g/");
+    summarise(fixture, &(struct phu_query_filter){.technology = "4g"}, PHU_QUERY_BY_OPERATOR,
+              &summed);
+    assert_int_equal(summed.count, 1);
+    assert_int_equal(summed.rows[0].subjects, 2);
+    assert_int_equal(summed.rows[0].sent, 120);
+    assert_near(summed.rows[0].loss, 3 / 120.0);
+    assert_near(summed.rows[0].available, 2 / 3.0);
+    assert_near(summed.rows[0].measured, 0.5);
+    assert_near(summed.rows[0].rtt_mean_us, 1000);
+    assert_near(summed.rows[0].rtt_min_us, 898);
+    assert_true(isnan(summed.rows[0].jitter_us));
+    assert_true(fabs(summed.rows[0].rtt_p95_us - phu_sketch_value(69)) < 1e-6);
+    summarise(fixture, &(struct phu_query_filter){.subject = "e9"}, 0, &summed);
+    assert_int_equal(summed.count, 0);
+}
+
+/* The centre reads the agents' histograms as they do themselves. */
+static void quantiles_are_the_agents(void **state)
+{
+    struct fixture *fixture = *state;
+    static const double shares[] = {0, 0.25, 0.5, 0.9, 0.99, 1};
+    struct phu_query_column columns[6];
+    struct phu_sketch sketch = {0};
+    char text[4096] = "coverage,endpoint=e sent=399i";
+    size_t place = 0;
+    int64_t count;
+    int index;
+    struct answer *answer;
+
+    for (int64_t i = 1; i < 400; i++)
+        phu_sketch_add_int(&sketch, i * i * 7);
+    while (phu_sketch_next(&sketch, &place, &index, &count))
+        sprintf(text + strlen(text), ",rtt_b%d=%lldi", index, (long long)count);
+    fixture_store(fixture, MIDNIGHT, MIDNIGHT, text);
+    for (size_t i = 0; i < 6; i++)
+        columns[i] = (struct phu_query_column){
+            .field = "rtt", .take = PHU_QUERY_QUANTILE, .share = shares[i]};
+    answer = ask(fixture, &(struct phu_query_series){.measurement = "coverage",
+                                                     .from_ns = MIDNIGHT,
+                                                     .to_ns = MIDNIGHT + HOUR,
+                                                     .columns = columns,
+                                                     .column_count = 6});
+    assert_int_equal(answer->rows, 1);
+    for (size_t i = 0; i < 6; i++)
+        assert_near(answer->values[0][i], phu_sketch_quantile(&sketch, shares[i]));
+    phu_sketch_fini(&sketch);
+}
+
+/* Ten seconds, not aligned, and a partial one. */
+static void windows_keep_their_own_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct answer *answer;
+
+    for (int i = 0; i < 12; i++)
+        fixture_store(fixture, MIDNIGHT + i * 10 * SECOND + 137000000, MIDNIGHT + MINUTE,
+                      "coverage,endpoint=e sent=1i,span_ms=10000i");
+    fixture_store(fixture, MIDNIGHT + 120 * SECOND + 1, MIDNIGHT + 3 * MINUTE,
+                  "coverage,endpoint=e sent=1i,span_ms=3142i");
+    for (int times = 0; times < 2; times++) {
+        answer = ask_basics(fixture, MIDNIGHT, MIDNIGHT + HOUR, MINUTE);
+        assert_int_equal(answer->rows, 3);
+        assert_near(answer->values[0][0], 6);
+        assert_near(answer->values[2][0], 1);
+        answer = ask_basics(fixture, MIDNIGHT + 10 * SECOND, MIDNIGHT + 30 * SECOND, 10 * SECOND);
+        assert_int_equal(answer->rows, 2);
+        fixture_tend(fixture, MIDNIGHT + 2 * HOUR);
+    }
+}
+
 struct replayed {
     char text[65536];
     size_t count;
@@ -397,6 +529,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_not_committed_never_was, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_numbers_have_means, setup, teardown),
         cmocka_unit_test_setup_teardown(replays_give_back_what_came, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_summary_is_by_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(quantiles_are_the_agents, setup, teardown),
+        cmocka_unit_test_setup_teardown(windows_keep_their_own_time, setup, teardown),
         cmocka_unit_test_setup_teardown(one_process_writes, setup, teardown),
     };
 
