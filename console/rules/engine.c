@@ -361,9 +361,9 @@ static bool value_of(const struct phu_series *series, const struct phu_cond *con
                !is_maintained(series, cond, now_ns);
     case PHU_COND_EVENT:
         shown = cell_of(series, cond, 2);
-        *value = shown->last;
+        *value = is_fresh(shown, now_ns, cond->window_ns) ? shown->last : 0;
         return is_fresh(cell, now_ns, cond->window_ns) && cell->last == 1 &&
-               is_fresh(shown, now_ns, cond->window_ns) && !is_maintained(series, cond, now_ns);
+               !is_maintained(series, cond, now_ns);
     case PHU_COND_METRIC:
         if (!metric_of(series, cond, now_ns, value, &whole))
             return false;

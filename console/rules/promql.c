@@ -187,6 +187,16 @@ static const char *metric(const struct context *c)
     return cond->is_grouped ? phu_rule_arena_print(c->arena, "%s(%s)", by, value) : value;
 }
 
+/* A field that is not sent is 0. */
+static const char *event(const struct context *c)
+{
+    const char *active = phu_rule_arena_print(c->arena, "%s == 1", last(c, 0));
+
+    if (c->cond->fields[2] == c->cond->fields[0])
+        return active;
+    return phu_rule_arena_print(c->arena, "(%s and %s or (%s) * 0)", last(c, 2), active, active);
+}
+
 static const char *measured(const struct context *c)
 {
     return phu_rule_arena_print(
@@ -229,10 +239,7 @@ void phu_promql_cond(struct phu_rule_arena *arena, struct phu_cond *cond)
         cond->value = without_maintenance(&c, in_states(&c));
         break;
     case PHU_COND_EVENT:
-        cond->value = without_maintenance(
-            &c, cond->fields[2] == cond->fields[0]
-                    ? phu_rule_arena_print(arena, "%s == 1", last(&c, 0))
-                    : phu_rule_arena_print(arena, "(%s and %s == 1)", last(&c, 2), last(&c, 0)));
+        cond->value = without_maintenance(&c, event(&c));
         break;
     case PHU_COND_METRIC:
         cond->value = metric(&c);
