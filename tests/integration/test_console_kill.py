@@ -75,7 +75,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_counts_twice(phusong, tmp_path
     dice = random.Random(7)
     for writer in writers:
         writer.start()
-    for _ in range(KILLS):
+    kills, end = 0, time.monotonic() + (30 + 2 * KILLS) * stores.PATIENCE
+    # A slow machine acknowledges little between two kills.
+    while kills < KILLS or min(writer.acknowledged for writer in writers) <= KILLS:
+        assert time.monotonic() < end and not any(writer.failure for writer in writers)
+        kills += 1
         time.sleep(dice.uniform(0.05, 0.5))
         os.kill(one.child.pid, signal.SIGKILL)
         one.child.wait()
@@ -88,7 +92,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_counts_twice(phusong, tmp_path
         assert writer.failure is None
     assert sum(writer.sent_again for writer in writers) >= min(KILLS, 3), "no kill hit a writer"
     for writer in writers:
-        assert writer.acknowledged > KILLS
         rows = one.get(f"/api/v1/summary?hamlet=h{writer.number}&from=-4h&by=subject")
         assert len(rows) == POINTS
         for row in rows:
