@@ -23,7 +23,7 @@
 enum { TAGS = 6 };
 
 struct endpoint {
-    char key[192], values[TAGS][24];
+    char key[256], values[TAGS][24];
 };
 
 static int64_t cpu_ns(void)
