@@ -85,7 +85,8 @@ class Agent(support.Agent):
             f"credentials: [{{name: all, {credential.format(folder=self.folder)}}}]\n"
             "exporters:\n"
             f"  - {{type: prometheus, name: self, listen: \"127.0.0.1:{self.port}\"}}\n" +
-            f"  - {{type: file, name: out, path: {self.folder}/out}}\n" * is_exporting)
+            (f"  - {{type: file, name: out, path: {self.folder}/out}}\n" if is_exporting else
+             "  - {type: influx, name: centre, api: victoria, url: \"http://127.0.0.1:9\"}\n"))
 
     def __enter__(self):
         command = on_core(1, [str(support.PHUSONG), "agent", "-c",
