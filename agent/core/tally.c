@@ -780,14 +780,14 @@ static void begin_row_line(struct phu_line *line, const struct phu_tally_writer 
 static void write_row(const struct phu_tally *tally, const struct row *row,
                       struct phu_tally_writer *writer, struct phu_wall stamp)
 {
-    int group = -1;
+    int group = phu_window_next_group(tally->plan, row->window, -1);
 
-    while ((group = phu_window_next_group(tally->plan, row->window, group)) >= 0) {
+    while (group >= 0) {
         struct phu_line line;
 
         begin_row_line(&line, writer, tally, tags_of(tally->rows, row),
                        phu_window_measurement(tally->plan, (size_t)group));
-        phu_window_write(tally->plan, row->window, (size_t)group, &line);
+        group = phu_window_write(tally->plan, row->window, (size_t)group, &line);
         end_line(&line, writer, stamp);
     }
 }

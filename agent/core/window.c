@@ -485,8 +485,8 @@ int phu_window_next_group(const struct phu_window_plan *plan, const struct phu_w
     return reader.cell ? reader.cell->group : -1;
 }
 
-void phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
-                      size_t group, struct phu_line *line)
+int phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
+                     size_t group, struct phu_line *line)
 {
     struct reader reader = read_group(plan, window, group);
 
@@ -497,6 +497,7 @@ void phu_window_write(const struct phu_window_plan *plan, const struct phu_windo
         take(&reader, &sum);
         write_cell(cell, &sum, line);
     }
+    return reader.cell ? reader.cell->group : -1;
 }
 
 /* -- The end --------------------------------------------------------------------------------- */

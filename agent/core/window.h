@@ -63,9 +63,9 @@ bool phu_window_is_empty(const struct phu_window *window); /* NULL is */
 /* The next group that has something to say, or -1. Begin with -1. */
 int phu_window_next_group(const struct phu_window_plan *plan, const struct phu_window *window,
                           int after);
-/* The fields of one group; none when nothing of it was seen. */
-void phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
-                      size_t group, struct phu_line *line);
+/* The fields of one group; none when nothing of it was seen. Returns the next group, or -1. */
+int phu_window_write(const struct phu_window_plan *plan, const struct phu_window *window,
+                     size_t group, struct phu_line *line);
 void phu_window_reset(const struct phu_window_plan *plan, struct phu_window **window);
 void phu_window_free(const struct phu_window_plan *plan, struct phu_window **window);
 

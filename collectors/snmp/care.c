@@ -15,14 +15,16 @@
 
 /* -- How fast ---------------------------------------------------------------------------------- */
 
-int64_t phu_care_wait(struct phu_snmp_device *device, int64_t now_ns)
+int64_t phu_care_wait(struct phu_snmp_device *device)
 {
     double rate = phu_snmp_options_of(device)->pdus_per_second;
+    int64_t now_ns;
 
     if (rate <= 0 && device->profile)
         rate = device->profile->care.pdus_per_second;
     if (rate <= 0)
         return 0;
+    now_ns = phu_sched_now(device->snmp->env.sched).ns;
     if (now_ns < device->may_ask_ns)
         return device->may_ask_ns - now_ns;
     device->may_ask_ns = now_ns + (int64_t)((double)PHU_NS_PER_S / rate);

@@ -14,7 +14,7 @@ struct phu_snmp_work;
 #define PHU_CARE_CPUS_MAX 32 /* processors that are looked at */
 
 /* How long to wait before the next message; 0: it may be sent now, and is counted. */
-int64_t phu_care_wait(struct phu_snmp_device *device, int64_t now_ns);
+int64_t phu_care_wait(struct phu_snmp_device *device);
 
 /* The load of its processors: before they are read, each cell, and what follows from the busiest.
  * The cell callback takes the device. */

@@ -21,9 +21,9 @@ static void told(void *arg, const struct phu_session_news *news);
 /* Repetitions count among the messages that the device may be sent, too. */
 static int64_t wait_to_repeat(void *arg)
 {
-    struct phu_snmp_device *device = ((struct phu_snmp_line *)arg)->device;
+    const struct phu_snmp_line *line = arg;
 
-    return phu_care_wait(device, phu_sched_now(device->snmp->env.sched).ns);
+    return phu_care_wait(line->device);
 }
 
 static int start_session(struct phu_snmp_line *line)
@@ -80,11 +80,10 @@ static bool is_busy(const struct phu_snmp_line *line)
 /* May the device be asked something now? Else the line's timer says when. */
 static bool may_ask(struct phu_snmp_line *line)
 {
-    struct phu_sched *sched = line->device->snmp->env.sched;
-    int64_t wait = phu_care_wait(line->device, phu_sched_now(sched).ns);
+    int64_t wait = phu_care_wait(line->device);
 
     if (wait > 0)
-        phu_timer_after(sched, &line->timer, wait);
+        phu_timer_after(line->device->snmp->env.sched, &line->timer, wait);
     return wait <= 0;
 }
 

@@ -21,6 +21,9 @@
 /* A counter that was there before is waited for in so many polls. */
 #define HOLES_MAX 2
 
+/* So many are unpacked on the stack. */
+#define TABLE_HERE 12
+
 struct phu_interface {
     uint64_t value[PHU_IF_COUNTERS];
     int64_t at_ns;      /* of all baselines */
@@ -151,16 +154,19 @@ static void *allocate(size_t size)
 
 static const struct phu_interface nobody;
 
-/* With room for `more` new ones. Names are borrowed from what is packed. */
-static struct table unpack(const struct phu_interfaces *interfaces, size_t more)
+/* With room for `more` new ones, in `here` when that is enough. Names are borrowed from what is
+ * packed. */
+static struct table unpack(const struct phu_interfaces *interfaces, size_t more,
+                           struct phu_interface here[TABLE_HERE])
 {
+    size_t room = interfaces->count + more;
     struct table table = {.count = interfaces->count,
                           .active_count = interfaces->active_count,
                           .has_twins = interfaces->has_twins};
     const uint8_t *cursor = interfaces->packed;
     const struct phu_interface *before = &nobody;
 
-    table.items = allocate((table.count + more) * sizeof *table.items);
+    table.items = room <= TABLE_HERE ? here : allocate(room * sizeof *table.items);
     for (uint32_t i = 0; i < table.count; i++) {
         cursor = unpack_one(cursor, &table.items[i], before);
         before = &table.items[i];
@@ -205,7 +211,6 @@ static void pack(struct phu_interfaces *interfaces, struct table *table)
     interfaces->count = table->count;
     interfaces->active_count = table->active_count;
     interfaces->has_twins = table->has_twins;
-    free(table->items);
 }
 
 void phu_interfaces_fini(struct phu_interfaces *interfaces)
@@ -607,7 +612,8 @@ static void judge_all(struct phu_interfaces *interfaces, struct table *table,
 unsigned phu_interfaces_apply(struct phu_interfaces *interfaces, struct phu_ifmib *ifmib,
                               const struct phu_interfaces_terms *terms)
 {
-    struct table table = unpack(interfaces, ifmib->row_count);
+    struct phu_interface here[TABLE_HERE];
+    struct table table = unpack(interfaces, ifmib->row_count, here);
     unsigned homeless;
     size_t at = 0;
 
@@ -621,5 +627,7 @@ unsigned phu_interfaces_apply(struct phu_interfaces *interfaces, struct phu_ifmi
     }
     forget_old(&table, ifmib->now_ns);
     pack(interfaces, &table);
+    if (table.items != here)
+        free(table.items);
     return homeless;
 }

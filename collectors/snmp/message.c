@@ -37,7 +37,7 @@ struct bytes {
     const uint8_t *at, *end;
 };
 
-static size_t left(const struct bytes *bytes)
+static inline size_t left(const struct bytes *bytes)
 {
     return (size_t)(bytes->end - bytes->at);
 }
@@ -66,18 +66,26 @@ static bool read_header(struct bytes *from, uint8_t *tag, size_t *length)
 }
 
 /* Takes one element off; `content` is inside it. */
-static bool take(struct bytes *from, uint8_t *tag, struct bytes *content)
+static inline bool take(struct bytes *from, uint8_t *tag, struct bytes *content)
 {
     size_t length;
 
-    if (!read_header(from, tag, &length) || length > left(from))
+    /* Nearly all are short, and there are three for each object. */
+    if (left(from) >= 2 && from->at[1] < 0x80 && (from->at[0] & TAG_IS_LONG) != TAG_IS_LONG) {
+        *tag = from->at[0];
+        length = from->at[1];
+        from->at += 2;
+    } else if (!read_header(from, tag, &length)) {
+        return false;
+    }
+    if (length > left(from))
         return false;
     *content = (struct bytes){from->at, from->at + length};
     from->at += length;
     return true;
 }
 
-static bool take_tagged(struct bytes *from, uint8_t wanted, struct bytes *content)
+static inline bool take_tagged(struct bytes *from, uint8_t wanted, struct bytes *content)
 {
     uint8_t tag;
 

@@ -29,13 +29,15 @@ struct phu_session_shell {
     struct phu_crypt *crypt;
     uint32_t random[RANDOM_IDS];
     size_t random_left;
-    struct phu_udp *v4, *v6; /* NULL: the machine has no such addresses */
+    struct phu_udp *v4, *v6;   /* NULL: the machine has no such addresses */
+    struct phu_session *spare; /* closed ones, for polls to come */
     uint8_t question[PHU_QUESTION_SIZE_MAX + PHU_SECURE_SLACK];
     struct phu_message_room room;
     uint8_t plain[PHU_MESSAGE_SIZE_MAX]; /* a message of version 3, decrypted */
 };
 
 struct phu_session {
+    struct phu_session *next; /* among the spare ones */
     struct phu_session_shell *shell;
     struct phu_session_config config;
     struct phu_udp_peer peer;
@@ -106,8 +108,15 @@ int phu_session_shell_new(struct phu_sched *sched, int64_t receive_buffer,
 
 void phu_session_shell_free(struct phu_session_shell *shell)
 {
+    struct phu_session *session;
+
     if (!shell)
         return;
+    while ((session = shell->spare)) {
+        shell->spare = session->next;
+        free(session->pdu);
+        free(session);
+    }
     phu_udp_close(shell->v4);
     phu_udp_close(shell->v6);
     phu_crypt_free(shell->crypt);
@@ -478,11 +487,23 @@ static void failed(struct phu_udp_peer *peer, int error, bool is_final)
 
 /* -- Opening --------------------------------------------------------------------------------- */
 
+/* As if new, but for its memory. */
+static struct phu_session *take_spare(struct phu_session_shell *shell)
+{
+    struct phu_session *session = shell->spare;
+
+    if (!session)
+        return calloc(1, sizeof *session);
+    shell->spare = session->next;
+    *session = (struct phu_session){.pdu = session->pdu, .pdu_capacity = session->pdu_capacity};
+    return session;
+}
+
 int phu_session_open(struct phu_session_shell *shell, const struct phu_session_config *config,
                      struct phu_session **out)
 {
     struct phu_udp *udp = config->address->sa_family == AF_INET6 ? shell->v6 : shell->v4;
-    struct phu_session *session = calloc(1, sizeof *session);
+    struct phu_session *session = take_spare(shell);
     int error;
 
     if (!session)
@@ -501,10 +522,14 @@ int phu_session_open(struct phu_session_shell *shell, const struct phu_session_c
 
 void phu_session_close(struct phu_session *session)
 {
+    struct phu_session_shell *shell;
+
     if (!session)
         return;
-    phu_timer_cancel(session->shell->sched, &session->timer);
+    shell = session->shell;
+    phu_timer_cancel(shell->sched, &session->timer);
     phu_udp_leave(&session->peer);
-    free(session->pdu);
-    free(session);
+    session->is_asking = false;
+    session->next = shell->spare;
+    shell->spare = session;
 }

@@ -27,6 +27,9 @@
 #define CONTROL_SIZE 256
 #define TABLE_SIZE_MIN 64
 
+/* Of a buffer for sending; nearly all questions fit, and then it serves the next peer, too. */
+#define OUT_SIZE 1024
+
 /* Longer than this no wake-up reads or sends, so that other work can go on. */
 #define WAKEUP_NS (2 * PHU_NS_PER_MS)
 #define ERRORS_PER_WAKEUP (8 * PHU_UDP_BATCH)
@@ -38,6 +41,10 @@
 struct receive_room {
     struct sockaddr_in6 address; /* or sockaddr_in */
     _Alignas(struct cmsghdr) uint8_t control[CONTROL_SIZE];
+};
+
+struct spare {
+    struct spare *next;
 };
 
 struct phu_udp {
@@ -53,6 +60,7 @@ struct phu_udp {
 
     struct phu_udp_peer *out_first, **out_last;
     size_t out_count;
+    struct spare *spare; /* buffers for sending, of OUT_SIZE */
     struct phu_timer flush;
     bool is_blocked; /* until the socket is writable or the timer rings */
 
@@ -206,6 +214,28 @@ static void leave_queue(struct phu_udp_peer *peer)
     udp->out_count--;
 }
 
+static void keep_spare(struct phu_udp *udp, uint8_t *out, size_t capacity)
+{
+    struct spare *spare = (struct spare *)(void *)out;
+
+    if (capacity != OUT_SIZE) {
+        free(out);
+        return;
+    }
+    spare->next = udp->spare;
+    udp->spare = spare;
+}
+
+static uint8_t *take_spare(struct phu_udp *udp)
+{
+    struct spare *spare = udp->spare;
+
+    if (!spare)
+        return malloc(OUT_SIZE);
+    udp->spare = spare->next;
+    return (uint8_t *)spare;
+}
+
 void phu_udp_leave(struct phu_udp_peer *peer)
 {
     struct phu_udp *udp = peer->udp;
@@ -214,7 +244,7 @@ void phu_udp_leave(struct phu_udp_peer *peer)
     if (!udp)
         return;
     leave_queue(peer);
-    free(peer->out);
+    keep_spare(udp, peer->out, peer->out_capacity);
     entry = entry_of(udp, &peer->address, peer->hash);
     for (link = entry; *link != peer; link = &(*link)->next)
         ;
@@ -336,18 +366,27 @@ static void on_flush(struct phu_timer *timer)
     flush(phu_container_of(timer, struct phu_udp, flush));
 }
 
+static int make_room(struct phu_udp_peer *peer, size_t length)
+{
+    size_t capacity = length > OUT_SIZE ? length : OUT_SIZE;
+    uint8_t *out;
+
+    if (length <= peer->out_capacity)
+        return 0;
+    out = peer->out || length > OUT_SIZE ? realloc(peer->out, capacity) : take_spare(peer->udp);
+    if (!out)
+        return -ENOMEM;
+    peer->out = out;
+    peer->out_capacity = capacity;
+    return 0;
+}
+
 int phu_udp_put(struct phu_udp_peer *peer, const void *bytes, size_t length)
 {
     struct phu_udp *udp = peer->udp;
 
-    if (length > peer->out_capacity) {
-        uint8_t *out = realloc(peer->out, length);
-
-        if (!out)
-            return -ENOMEM;
-        peer->out = out;
-        peer->out_capacity = length;
-    }
+    if (make_room(peer, length) < 0)
+        return -ENOMEM;
     memcpy(peer->out, bytes, length);
     peer->out_length = length;
     if (peer->out_link)
@@ -474,13 +513,12 @@ static struct phu_udp_peer *choose(const struct phu_udp *udp, struct phu_udp_pee
     return first;
 }
 
-static void deliver(struct phu_udp *udp, size_t index)
+static void deliver(struct phu_udp *udp, size_t index, int64_t now)
 {
     struct phu_udp_datagram datagram = {.bytes = udp->parts[index].iov_base,
                                         .length = udp->messages[index].msg_len};
     struct phu_udp_peer *peer;
     struct control control;
-    int64_t now = now_ns(udp);
 
     read_control(&udp->messages[index].msg_hdr, &control);
     if (control.has_drops)
@@ -499,13 +537,14 @@ static void deliver(struct phu_udp *udp, size_t index)
 
 static void read_some(struct phu_udp *udp)
 {
-    int64_t until_ns = now_ns(udp) + WAKEUP_NS;
+    int64_t now = now_ns(udp), until_ns = now + WAKEUP_NS;
     bool is_last = false;
 
     for (;;) {
         while (udp->read_at < udp->read_count) {
-            deliver(udp, udp->read_at++);
-            if (now_ns(udp) < until_ns)
+            deliver(udp, udp->read_at++, now);
+            now = now_ns(udp);
+            if (now < until_ns)
                 continue;
             if (udp->read_at < udp->read_count)
                 phu_timer_after(udp->sched, &udp->resume, PHU_SCHED_TICK_NS);
@@ -513,6 +552,7 @@ static void read_some(struct phu_udp *udp)
         }
         if (is_last || !receive_batch(udp))
             return;
+        now = now_ns(udp);
         is_last = udp->read_count < PHU_UDP_BATCH;
     }
 }
@@ -711,6 +751,8 @@ void phu_udp_close(struct phu_udp *udp)
     phu_watch_close(udp->watch);
     if (udp->fd >= 0)
         close(udp->fd);
+    while (udp->spare)
+        free(take_spare(udp));
     free(udp->table);
     free(udp->datagrams);
     free(udp);
