@@ -66,22 +66,24 @@ static bool look_at(void *arg, const struct phu_sample *sample)
 {
     struct generation *generation = arg;
 
-    if (phu_rules_wants(generation->rules, sample->measurement))
-        phu_rules_feed(generation->engine, sample);
+    phu_rules_feed(generation->engine, sample);
     return true;
 }
 
 static void look_back(struct generation *generation, const char *store, int64_t now_ns)
 {
+    const char **measurements = phu_rules_measurements(generation->rules);
     struct phu_query *query;
     char why[256] = "";
     int error = phu_query_open(store, &query, why, sizeof why);
 
     if (!error) {
-        error = phu_query_replay(query, NULL, now_ns - phu_rules_horizon_ns(generation->rules),
-                                 now_ns + PHU_NS_PER_S, look_at, generation);
+        error =
+            phu_query_replay(query, measurements, now_ns - phu_rules_horizon_ns(generation->rules),
+                             now_ns + PHU_NS_PER_S, look_at, generation);
         phu_query_close(query);
     }
+    free(measurements);
     if (error)
         phu_log_warn(MODULE, "what is stored cannot be looked through; rules begin with what comes",
                      "err=\"%s\" why=\"%s\"", strerror(-error), why);
