@@ -92,7 +92,7 @@ struct phu_store_figures {
     int64_t file_bytes, wal_bytes;
     int64_t samples_total;    /* since open */
     int64_t duplicates_total; /* late samples that the rollups had already */
-    int64_t dirty;            /* late units that wait to be rolled up again */
+    int64_t dirty;            /* late units that wait to be rolled up again; 10,000: that or more */
     int64_t failures_total;   /* slices of tend that failed */
     int last_error; /* of these, the last one: negative errno; 0: the last slice went well */
 };
