@@ -7,6 +7,22 @@
 
 #define FIELDS_MAX 4096
 
+#define CROWDED 4 /* times max_journal_bytes */
+#define CROWDED_SLICE (100 * PHU_SECOND / 1000)
+
+/* Who is never given the time to tend packs before he takes more: the journal stays bounded. */
+static int make_way(struct phu_store *store)
+{
+    int result = 1;
+    int64_t until_ns = phu_steady_ns() + CROWDED_SLICE;
+
+    if (store->journal_bytes <= CROWDED * store->conf.max_journal_bytes)
+        return 0;
+    while (result > 0 && phu_steady_ns() < until_ns)
+        result = phu_drain_step(store, store->newest_ns, until_ns);
+    return result < 0 ? result : 0;
+}
+
 int phu_store_begin(struct phu_store *store)
 {
     struct statvfs disk;
@@ -15,6 +31,9 @@ int phu_store_begin(struct phu_store *store)
     if (store->conf.min_free_bytes > 0 && statvfs(store->conf.path, &disk) == 0 &&
         (int64_t)disk.f_bavail * (int64_t)disk.f_frsize < store->conf.min_free_bytes)
         return -ENOSPC;
+    err = make_way(store);
+    if (err)
+        return err;
     err = phu_db_run(&store->db, "BEGIN IMMEDIATE");
     if (err)
         return err;

@@ -157,6 +157,23 @@ static void a_full_disk_takes_nothing_half(void **state)
     fixture_free(fixture);
 }
 
+/* A writer that never tends. */
+static void the_journal_stays_bounded(void **state)
+{
+    struct fixture *fixture = fixture_new();
+    struct phu_store_figures figures;
+
+    (void)state;
+    fixture->store->conf.max_journal_bytes = 5000;
+    for (int64_t n = 0; n < 300; n++) {
+        assert_int_equal(put_minute(fixture, n), 0);
+        phu_store_figures(fixture->store, &figures);
+        assert_true(figures.journal_bytes < 8 * 5000);
+    }
+    assert_int_equal(count_stored(fixture), 300 * SERIES);
+    fixture_free(fixture);
+}
+
 /* Series and fields of a transaction that was undone are not remembered. */
 static void names_are_undone_too(void **state)
 {
@@ -184,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_again_and_again),
         cmocka_unit_test(a_full_disk_takes_nothing_half),
+        cmocka_unit_test(the_journal_stays_bounded),
         cmocka_unit_test(names_are_undone_too),
     };
 
