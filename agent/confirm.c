@@ -206,6 +206,12 @@ static bool is_any_in_flight(const struct round *round)
     return round->attempts[0].is_in_flight || round->attempts[1].is_in_flight;
 }
 
+/* Later: collectors are not done with an attachment when they put its verdict. */
+static void release_soon(struct round *round)
+{
+    phu_timer_after(round->confirms->sched, &round->timer, 0);
+}
+
 /* What is still in flight is waited for: it counts. */
 static void end_round(struct round *round)
 {
@@ -214,7 +220,7 @@ static void end_round(struct round *round)
     round->reserved = 0;
     round->is_over = true;
     if (!is_any_in_flight(round))
-        release(round);
+        release_soon(round);
 }
 
 /* -- Steps ----------------------------------------------------------------------------------- */
@@ -331,6 +337,10 @@ static void round_fired(struct phu_timer *timer)
 {
     struct round *round = phu_container_of(timer, struct round, timer);
 
+    if (round->is_over) {
+        release(round);
+        return;
+    }
     if (!is_wanted(round)) {
         end_round(round);
         return;
@@ -374,7 +384,7 @@ static void take_verdict(struct phu_confirms *confirms, struct round *round,
     if (!round->is_over)
         judge_attempt(round, attempt, success);
     else if (!is_any_in_flight(round))
-        release(round);
+        release_soon(round);
     tell_idle(confirms);
 }
 
