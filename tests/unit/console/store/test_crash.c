@@ -8,8 +8,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define SERIES 20
-#define ROUNDS 6
+#define SERIES 12
+#define ROUNDS 4
 
 /* Transaction n is minute n: of each series one window, with sent=1. */
 static int put_minute(struct fixture *fixture, int64_t n)
@@ -144,7 +144,7 @@ static void a_full_disk_takes_nothing_half(void **state)
     if (phu_store_check(fixture->path, NULL, NULL, fixture->why, sizeof fixture->why))
         fail_msg("%s", fixture->why);
     limit_pages(fixture, 100000);
-    for (; n < full_at + 100; n++) {
+    for (; n < full_at + 30; n++) {
         assert_int_equal(put_minute(fixture, n), 0);
         while (phu_store_tend(fixture->store, MIDNIGHT + n * MINUTE, 1000 * 1000))
             continue;
@@ -165,12 +165,12 @@ static void the_journal_stays_bounded(void **state)
 
     (void)state;
     fixture->store->conf.max_journal_bytes = 5000;
-    for (int64_t n = 0; n < 300; n++) {
+    for (int64_t n = 0; n < 100; n++) {
         assert_int_equal(put_minute(fixture, n), 0);
         phu_store_figures(fixture->store, &figures);
         assert_true(figures.journal_bytes < 8 * 5000);
     }
-    assert_int_equal(count_stored(fixture), 300 * SERIES);
+    assert_int_equal(count_stored(fixture), 100 * SERIES);
     fixture_free(fixture);
 }
 
