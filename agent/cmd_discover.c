@@ -281,6 +281,8 @@ static int load_config(struct command_line *line)
         return 0;
     phu_diags_init(&diags);
     error = phu_config_load(&phu_parts, file, &diags, &line->config);
+    if (!error) /* else checks of devices that name a profile could not be judged */
+        error = phu_config_read_files(line->config, &diags);
     print_diags(&diags);
     return error;
 }

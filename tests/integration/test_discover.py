@@ -253,6 +253,12 @@ def test_a_file_with_mistakes_is_not_touched(place):
     assert "nothing is compared" in done.stderr
 
 
+def test_a_profile_that_nobody_has_is_a_mistake(place):
+    place.devices.write_text("id,address,checks\nx,10.0.0.1,snmp:no-such-profile\n")
+    done = place.run("--write", "127.66.0.1", code=3)
+    assert "devices.csv:2:" in done.stderr and "no-such-profile" in done.stderr
+
+
 def test_an_interrupt_leaves_a_partial_result(place):
     command = place.command("--json", "--write", "--no-ping", "--credential", "right", "--rate", "10",
                             "127.66.0.0/28", "127.68.0.0/24")
