@@ -61,6 +61,75 @@ static int name_row(struct phu_taking *taking)
     return 0;
 }
 
+/* -- Rows of the same name --------------------------------------------------------------------- */
+
+/* Rows of one name are one row as long as each tells something else of it: the temperature and the
+ * light of a port. Where a second one tells the same, it is another row, and gets its index. The
+ * first keeps the plain name; the other keeps its own when the first has gone. */
+
+static bool is_told(const struct phu_read *read)
+{
+    return read->metric >= 0 && (read->status == PHU_READ_VALUE || read->status == PHU_READ_WORD ||
+                                 read->status == PHU_READ_TEXT || read->status == PHU_READ_COUNTER);
+}
+
+static uint64_t key_of_metric(const struct phu_taking *taking, int metric)
+{
+    return taking->key ^ ((uint64_t)metric + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static bool is_twin(const struct phu_taking *taking)
+{
+    for (unsigned i = 0; i < taking->table->column_count; i++) {
+        const struct phu_read *read = &taking->reads[i];
+
+        if (is_told(read) &&
+            phu_rows_find(&taking->pass->told, key_of_metric(taking, read->metric)))
+            return true;
+    }
+    return false;
+}
+
+static void add_index(const struct phu_taking *taking, char name[PHU_PROFILE_NAME_SIZE])
+{
+    char index[PHU_INDEX_TEXT_SIZE];
+    size_t keep = strlen(taking->name), room;
+
+    phu_index_print(&taking->row->index, index, sizeof index);
+    room = PHU_PROFILE_NAME_SIZE - 2 - strnlen(index, PHU_PROFILE_NAME_SIZE / 2);
+    if (keep > room)
+        keep = room;
+    while (keep > 0 && (taking->name[keep] & 0xc0) == 0x80)
+        keep--;
+    snprintf(name, PHU_PROFILE_NAME_SIZE, "%.*s#%.*s", (int)keep, taking->name,
+             PHU_PROFILE_NAME_SIZE / 2, index);
+}
+
+static void part_twins(struct phu_taking *taking)
+{
+    char name[PHU_PROFILE_NAME_SIZE];
+    bool must_part;
+
+    if (!taking->table->tag || taking->table->emit != PHU_EMIT_ALL)
+        return; /* ONUs are many, and named by where they are */
+    must_part = is_twin(taking);
+    if (must_part || taking->state->has_twins) {
+        uint64_t key;
+
+        add_index(taking, name);
+        key = phu_rows_key(taking->table->tag, name);
+        if (must_part || phu_rows_find(&taking->tables->rows, key)) {
+            memcpy(taking->name, name, sizeof name);
+            taking->key = key;
+            taking->state->has_twins = true;
+        }
+    }
+    for (unsigned i = 0; i < taking->table->column_count; i++) {
+        if (is_told(&taking->reads[i]))
+            phu_rows_take(&taking->pass->told, key_of_metric(taking, taking->reads[i].metric));
+    }
+}
+
 /* -- Values ------------------------------------------------------------------------------------ */
 
 static void add_number(struct phu_taking *taking, int metric, double number)
@@ -309,6 +378,7 @@ void phu_table_row_take(struct phu_snmp_device *device, unsigned table,
         device->work->wrong_cells++;
         return;
     }
+    part_twins(&taking);
     device->work->has_rows = true;
     roll_up(&taking);
     whom = phu_taking_bind(&taking, text);

@@ -154,6 +154,7 @@ static void end_pass(struct phu_tables *tables, unsigned index)
         link = &(*link)->next;
     *link = pass->next;
     phu_rollup_fini(&pass->rollup);
+    phu_rows_fini(&pass->told);
     free(pass);
 }
 

@@ -23,6 +23,7 @@ struct phu_pass {
     struct phu_index place; /* the last row that is done with */
     unsigned rows;
     struct phu_rollup rollup;
+    struct phu_rows told; /* metrics of rows, by their names: twins are recognised by them */
 };
 
 #define PHU_TABLE_ROWS_MAX UINT16_MAX /* how many are remembered as a table's size */
@@ -40,6 +41,7 @@ struct phu_table_state {
     bool has_texts : 1;    /* descriptions or serials, which bindings look into */
     bool needs_names : 1;  /* its rows are named after interfaces */
     bool is_off : 1;       /* its lane is switched off */
+    bool has_twins : 1;    /* rows of the same name, which have got their index as well */
 };
 
 static_assert(sizeof(struct phu_table_state) == 24, "there are too many of them for more");

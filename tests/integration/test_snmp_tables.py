@@ -62,6 +62,15 @@ tables:
     every: fast
     columns:
       - {name: temperature, oid: 1.3.6.1.4.1.99999.9.2, metric: device.temperature_c}
+  - name: sensors
+    tag: sensor
+    row: '{place}'
+    measurement: sensor
+    every: fast
+    columns:
+      - {name: place, oid: 1.3.6.1.4.1.99999.5.1, use: help}
+      - {name: temperature, oid: 1.3.6.1.4.1.99999.5.2, metric: sensor.temperature_c}
+      - {name: voltage, oid: 1.3.6.1.4.1.99999.5.3, metric: sensor.voltage_v}
 """
 
 
@@ -84,6 +93,9 @@ def recording(ports=4, onus=20, cpu=20):
                       f"{ROOT}.4.1.{index}.{onu}|2|{2147483647 if number % 5 == 0 else -1900 - number}"]
     lines += [f"{ROOT}.9.1.1|2|500", f"{ROOT}.9.1.2|2|{cpu * 100 - 50}", f"{ROOT}.9.1.3|2|1100",
               f"{ROOT}.9.2.0|2|41"]
+    lines += [line for place, name in ((1, "board"), (2, "board"), (3, "board"), (4, "fan"))
+              for line in (f"{ROOT}.5.1.{place}|4|{name}",
+                           f"{ROOT}.5.{3 if place == 3 else 2}.{place}|2|{30 + place}")]
     return "\n".join(sorted(lines, key=lambda line: [int(part) for part in
                                                       line.split("|")[0].split(".")])) + "\n"
 
@@ -156,6 +168,15 @@ def test_states_are_counted_by_port_and_rows_stay_silent(olt):
         assert run.of("pon", name, "onus_unknown") == [0, 0]
     assert not run.of("onu")  # emit: bound, and nobody is bound
     assert run.verdicts[-1]["values"]["cpu_pct"] == 20  # the busiest of three
+
+
+def test_rows_of_one_name_are_parted_where_they_tell_the_same(olt):
+    run = olt().run(polls=3)
+    assert {line["row"] for line in run.of("sensor")} == {"board", "board#2", "fan"}
+    assert run.of("sensor", "board", "temperature_c") == [31] * 3
+    assert run.of("sensor", "board#2", "temperature_c") == [32] * 3
+    assert run.of("sensor", "board", "voltage_v") == [33] * 3  # tells something else: the same row
+    assert run.of("sensor", "fan", "temperature_c") == [34] * 3
 
 
 def test_endpoints_are_found_by_name_index_and_description(olt):
@@ -328,7 +349,7 @@ def test_slow_tables_can_be_off(olt):
     device = olt()
     run = device.run(polls=2, slow=0, static=0, trace=1)
     assert {item["table"] for item in run.trace if item["trace"] == "row"} == {
-        "interfaces", "states", "load"}
+        "interfaces", "states", "load", "sensors"}
     assert not run.of("pon", metric="onu_rx_dbm")
 
 
