@@ -144,6 +144,14 @@ void phu_outlets_announce(struct phu_outlets *outlets, const char *text, size_t 
     }
 }
 
+void phu_outlets_hurry(struct phu_outlets *outlets)
+{
+    for (size_t i = 0; i < outlets->count; i++) {
+        if (outlets->items[i].feed)
+            phu_feed_hurry(outlets->items[i].feed);
+    }
+}
+
 void phu_outlets_close(struct phu_outlets *outlets)
 {
     while (outlets->count)

@@ -40,4 +40,6 @@ bool phu_outlets_need_spool(const struct phu_config *config);
 size_t phu_outlets_apply(struct phu_outlets *outlets, struct phu_generation *generation);
 /* Tells those that want to know what the agent measures. */
 void phu_outlets_announce(struct phu_outlets *outlets, const char *text, size_t length);
+/* What the spool has made durable so far is sent now: an event is among it. */
+void phu_outlets_hurry(struct phu_outlets *outlets);
 void phu_outlets_close(struct phu_outlets *outlets);

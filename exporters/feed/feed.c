@@ -149,6 +149,11 @@ free_feed:
     return error;
 }
 
+void phu_feed_hurry(struct phu_feed *feed)
+{
+    phu_lanes_hurry(feed);
+}
+
 void phu_feed_close(struct phu_feed *feed)
 {
     if (!feed)

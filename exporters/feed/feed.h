@@ -58,6 +58,8 @@ struct phu_feed_env {
 int phu_feed_open(const struct phu_feed_env *env, const struct phu_feed_conf *conf,
                   const struct phu_exporter *exporter, const void *exporter_conf,
                   struct phu_feed **out);
+/* The lines that are durable by now do not wait for their batch to fill: an event is among them. */
+void phu_feed_hurry(struct phu_feed *feed);
 /* What is in flight is dropped without an acknowledgement and sent again after the next open. To be
  * called before phu_spool_close(). NULL is harmless. */
 void phu_feed_close(struct phu_feed *feed);

@@ -77,6 +77,16 @@ void phu_lanes_ready(void *arg)
     phu_feed_wake(feed);
 }
 
+void phu_lanes_hurry(struct phu_feed *feed)
+{
+    if (phu_lanes_waiting_bytes(feed) == 0)
+        return;
+    phu_timer_cancel(feed->sched, &feed->age);
+    feed->has_data[PHU_SPOOL_LIVE] = true;
+    feed->is_live_due = true;
+    phu_feed_wake(feed);
+}
+
 /* -- What is done with ------------------------------------------------------------------------ */
 
 static void free_slot(struct phu_feed_slot *slot)

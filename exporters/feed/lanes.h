@@ -18,6 +18,8 @@ void phu_lanes_fini(struct phu_feed *feed);
 
 /* The spool has durable lines; `arg` is the feed. Wakes it. */
 void phu_lanes_ready(void *arg);
+/* What has arrived is due at once. */
+void phu_lanes_hurry(struct phu_feed *feed);
 /* Before lines are taken: does what an outage left to be done, and notices what arrived meanwhile.
  */
 void phu_lanes_look(struct phu_feed *feed);

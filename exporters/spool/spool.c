@@ -114,6 +114,11 @@ struct phu_wall phu_spool_newest(const struct phu_spool *spool)
     return newest;
 }
 
+uint64_t phu_spool_put_count(const struct phu_spool *spool)
+{
+    return (uint64_t)spool->appended;
+}
+
 uint64_t phu_spool_durable_count(const struct phu_spool *spool)
 {
     return (uint64_t)spool->durable_count;

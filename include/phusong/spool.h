@@ -47,7 +47,9 @@ int phu_spool_put(struct phu_spool *spool, const char *line, size_t length, stru
 struct phu_wall phu_spool_newest(const struct phu_spool *spool);
 /* Starts a group commit now (events do not wait for the interval). */
 void phu_spool_sync(struct phu_spool *spool);
-/* How many of the records put since the spool was opened are durable, in the order of put. */
+/* How many records have been put since the spool was opened … */
+uint64_t phu_spool_put_count(const struct phu_spool *spool);
+/* … and how many of them are durable, in the order of put. */
 uint64_t phu_spool_durable_count(const struct phu_spool *spool);
 /* Called from the loop after each commit that made that number grow; NULL ends it. */
 void phu_spool_on_durable(struct phu_spool *spool, void (*durable)(void *arg), void *arg);

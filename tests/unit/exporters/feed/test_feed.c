@@ -431,6 +431,34 @@ static void waits_for_a_batch_to_fill_but_not_longer_than_its_age(void **state)
     end_scene(scene);
 }
 
+static void an_event_does_not_wait_for_its_batch(void **state)
+{
+    struct scene *scene = new_scene(1);
+
+    (void)state;
+    scene->conf.batch_lines = 100;
+    scene->conf.batch_age_ns = 10 * S;
+    open_feed(scene);
+    put(scene, "ok", 0);
+    phu_sim_run(scene->sched, S);
+    assert_int_equal(scene->requests, 0);
+    put(scene, "ok", 0);
+    phu_feed_hurry(scene->feed);
+    phu_sim_run(scene->sched, 10 * PHU_NS_PER_MS);
+    assert_int_equal(scene->requests, 1); /* with what waited before it */
+    phu_sim_run(scene->sched, S);
+    assert_int_equal(fake_spool_acked(scene->spool), 2);
+    phu_feed_hurry(scene->feed); /* nothing is there to be hurried */
+    phu_sim_run(scene->sched, S);
+    put(scene, "ok", 0); /* and later lines wait as ever */
+    phu_sim_run(scene->sched, 5 * S);
+    assert_int_equal(scene->requests, 1);
+    phu_sim_run(scene->sched, 6 * S);
+    assert_int_equal(scene->requests, 2);
+    check_all_settled(scene, true);
+    end_scene(scene);
+}
+
 static void works_when_answers_come_at_once(void **state)
 {
     struct scene *scene = new_scene(1);
@@ -863,6 +891,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keeps_batches_within_their_bounds),
         cmocka_unit_test(waits_for_a_batch_to_fill_but_not_longer_than_its_age),
+        cmocka_unit_test(an_event_does_not_wait_for_its_batch),
         cmocka_unit_test(works_when_answers_come_at_once),
         cmocka_unit_test(backs_off_alone_while_the_destination_is_down),
         cmocka_unit_test(asks_no_sooner_than_it_was_told),
