@@ -35,6 +35,7 @@ void phu_inventory_free(struct phu_inventory *inventory)
     free(inventory->devices);
     free(inventory->endpoints);
     free(inventory->served);
+    free(inventory->maintenance);
     free(inventory->checks);
     free((char *)inventory->strings);
     free(inventory);

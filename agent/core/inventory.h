@@ -1,7 +1,7 @@
 /* The inventory: what there is to measure, and where it stands in the administrative tree.
  *
- * Read from areas.csv, sites.csv, devices.csv and endpoints.csv in one folder (docs/inventory.md).
- * Immutable after loading; a reload makes a second one, compares, and swaps.
+ * Read from areas.csv, sites.csv, devices.csv, endpoints.csv and maintenance.csv in one folder
+ * (docs/inventory.md). Immutable after loading; a reload makes a second one, compares, and swaps.
  *
  * Compact: each kind is one array, records refer to each other by index, and every text is an
  * offset into one arena, where equal texts stand once. Offset 0 is "". Read texts with
@@ -77,6 +77,24 @@ struct phu_endpoint {
     uint8_t technology;           /* enum phu_technology */
 };
 
+enum phu_scope {
+    PHU_SCOPE_AREA,
+    PHU_SCOPE_SITE,
+    PHU_SCOPE_DEVICE,
+    PHU_SCOPE_ENDPOINT,
+    PHU_SCOPE_HAMLET,
+};
+
+const char *phu_scope_name(enum phu_scope scope); /* "site" */
+
+/* Announced work: what happens meanwhile is recorded, and alarms nobody. */
+struct phu_maintenance {
+    int64_t from_ns, to_ns; /* UTC; the end is not in it */
+    uint32_t record;        /* area, site, device or endpoint */
+    uint32_t comment;       /* text */
+    uint8_t scope;          /* enum phu_scope */
+};
+
 /* One check of one endpoint or device. Its index is stable for the life of the inventory. */
 struct phu_inventory_check {
     uint32_t id;          /* text: "<owner's id>/<check as written>" */
@@ -95,6 +113,8 @@ struct phu_inventory {
     uint32_t *served; /* endpoints by device; without those of which it is not clear what serves
                          them: several of one device with neither ifname nor index */
     struct phu_inventory_check *checks; /* devices' first, then endpoints', in their order */
+    struct phu_maintenance *maintenance;
+    uint32_t maintenance_count;
     uint32_t area_count, site_count, device_count, endpoint_count, check_count;
     uint32_t hamlet_count; /* in force on the day of loading */
     int32_t today;         /* the day of loading, since 1970-01-01, UTC */

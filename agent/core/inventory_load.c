@@ -1,4 +1,5 @@
-/* The order of loading: areas, sites, devices, endpoints, as each refers to those before it. */
+/* The order of loading: areas, sites, devices, endpoints, maintenance, as each refers to those
+ * before it. */
 #include "inventory_load.h"
 
 #include "phusong/err.h"
@@ -464,6 +465,7 @@ int phu_inventory_load_texts(struct phu_inventory_source sources[PHU_FILE_COUNT]
     phu_inventory_read_sites(loader, &sources[PHU_FILE_SITES]);
     phu_inventory_read_devices(loader, &sources[PHU_FILE_DEVICES]);
     phu_inventory_read_endpoints(loader, &sources[PHU_FILE_ENDPOINTS]);
+    phu_inventory_read_maintenance(loader, &sources[PHU_FILE_MAINTENANCE]);
     if (loader->strings.is_full) {
         phu_diags_add(diags, sources[PHU_FILE_ENDPOINTS].path, 0, 0,
                       "the inventory holds more than 4 GiB of text");
@@ -531,6 +533,7 @@ static size_t read_sources(const char *folder, struct phu_inventory_source *sour
         [PHU_FILE_SITES] = {"sites.csv", false},
         [PHU_FILE_DEVICES] = {"devices.csv", false},
         [PHU_FILE_ENDPOINTS] = {"endpoints.csv", true},
+        [PHU_FILE_MAINTENANCE] = {"maintenance.csv", false},
     };
     size_t failed = 0, length = strlen(folder);
 

@@ -1,4 +1,4 @@
-/* Reading an inventory: what the readers of the four files share. Private to agent/core/inventory*.
+/* Reading an inventory: what the readers of the files share. Private to agent/core/inventory*.
  */
 #pragma once
 
@@ -12,8 +12,9 @@ enum phu_inventory_file {
     PHU_FILE_SITES,
     PHU_FILE_DEVICES,
     PHU_FILE_ENDPOINTS,
+    PHU_FILE_MAINTENANCE,
 };
-#define PHU_FILE_COUNT 4
+#define PHU_FILE_COUNT 5
 
 /* The files' contents; text NULL: there is no such file. Each has room for length + 1 bytes, and is
  * overwritten while it is read. */
@@ -77,6 +78,9 @@ void phu_inventory_read_devices(struct phu_inventory_loader *loader,
                                 struct phu_inventory_source *source);
 void phu_inventory_read_endpoints(struct phu_inventory_loader *loader,
                                   struct phu_inventory_source *source);
+
+void phu_inventory_read_maintenance(struct phu_inventory_loader *loader,
+                                    struct phu_inventory_source *source);
 
 /* Columns checks, interval and profile, as devices and endpoints have them. */
 struct phu_owner_columns {

@@ -1,5 +1,7 @@
 /* An inventory: the four files one after the other, separated by a byte 0x1e. */
 #include "inventory_load.h"
+#include "maintenance.h"
+#include "topology.h"
 
 #include "phusong/err.h"
 
@@ -22,6 +24,10 @@ static void split(const uint8_t *data, size_t size, struct phu_inventory_source 
         const uint8_t *end = size ? memchr(data, 0x1e, size) : NULL;
         size_t length = end && i + 1 < PHU_FILE_COUNT ? (size_t)(end - data) : size;
 
+        if (i == PHU_FILE_MAINTENANCE && !size) {
+            sources[i] = (struct phu_inventory_source){.path = "fuzz.csv"};
+            return;
+        }
         sources[i] = (struct phu_inventory_source){"fuzz.csv", malloc(length + 1), length};
         if (!sources[i].text)
             abort();
@@ -30,6 +36,26 @@ static void split(const uint8_t *data, size_t size, struct phu_inventory_source 
         data += length + (length < size);
         size -= length + (length < size);
     }
+}
+
+static void check_tree(const struct phu_inventory *inventory)
+{
+    struct phu_topology topology;
+    bool *marks;
+
+    phu_topology_init(&topology, inventory);
+    assert(topology.nodes[PHU_NODE_UPLINK].size == topology.count);
+    for (uint32_t i = 1; i < topology.count; i++) {
+        assert(topology.nodes[i].parent < i);
+        assert(phu_topology_is_within(&topology, i, topology.nodes[i].parent));
+    }
+    marks = malloc(topology.count);
+    if (!marks)
+        abort();
+    phu_maintenance_mark(inventory, &topology,
+                         (struct phu_wall){INT64_C(1795000000) * PHU_NS_PER_S}, marks);
+    free(marks);
+    phu_topology_fini(&topology);
 }
 
 static void check_links(const struct phu_inventory *inventory)
@@ -49,6 +75,7 @@ static void check_links(const struct phu_inventory *inventory)
         for (uint32_t j = 0; j < device->served_count; j++)
             assert(inventory->endpoints[inventory->served[device->served + j]].device == i);
     }
+    check_tree(inventory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

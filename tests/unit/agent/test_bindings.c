@@ -168,7 +168,7 @@ static struct phu_inventory *load(void)
 {
     const struct phu_inventory_vocabulary vocabulary = {
         .checks = names, .profiles = profiles, .credentials = credentials};
-    const char *const texts[] = {areas, NULL, devices, endpoints};
+    const char *const texts[PHU_FILE_COUNT] = {areas, NULL, devices, endpoints};
     struct phu_inventory_source sources[PHU_FILE_COUNT] = {
         {.path = "areas"}, {.path = "sites"}, {.path = "devices"}, {.path = "endpoints"}};
     struct phu_inventory *inventory;

@@ -260,7 +260,8 @@ static void load(struct world *world, const char *areas, const char *sites, cons
                  const char *endpoints)
 {
     const char *texts[PHU_FILE_COUNT] = {areas, sites, devices, endpoints};
-    const char *names[PHU_FILE_COUNT] = {"areas.csv", "sites.csv", "devices.csv", "endpoints.csv"};
+    const char *names[PHU_FILE_COUNT] = {"areas.csv", "sites.csv", "devices.csv", "endpoints.csv",
+                                         "maintenance.csv"};
     struct phu_inventory_source sources[PHU_FILE_COUNT] = {0};
     struct phu_diags diags;
     int result;

@@ -2,6 +2,8 @@
 
 #include "inventory_index.h"
 #include "inventory_load.h"
+#include "maintenance.h"
+#include "topology.h"
 
 #include "phusong/err.h"
 
@@ -63,16 +65,20 @@ static const char endpoints_csv[] =
     "e-3,bn-2,4g,VNPT,10.1.0.2,icmp,,,\n";
 
 struct texts {
-    const char *areas, *sites, *devices, *endpoints;
+    const char *areas, *sites, *devices, *endpoints, *maintenance;
 };
 
-static const struct texts sample = {areas_csv, sites_csv, devices_csv, endpoints_csv};
+static const struct texts sample = {areas_csv, sites_csv, devices_csv, endpoints_csv, NULL};
 
 static struct phu_inventory *load_at(const struct texts *texts, struct phu_wall when, char **said)
 {
-    const char *const given[] = {texts->areas, texts->sites, texts->devices, texts->endpoints};
-    struct phu_inventory_source sources[PHU_FILE_COUNT] = {
-        {.path = "areas"}, {.path = "sites"}, {.path = "devices"}, {.path = "endpoints"}};
+    const char *const given[PHU_FILE_COUNT] = {texts->areas, texts->sites, texts->devices,
+                                               texts->endpoints, texts->maintenance};
+    struct phu_inventory_source sources[PHU_FILE_COUNT] = {{.path = "areas"},
+                                                           {.path = "sites"},
+                                                           {.path = "devices"},
+                                                           {.path = "endpoints"},
+                                                           {.path = "maintenance"}};
     struct phu_inventory *inventory;
     struct phu_diags diags;
     size_t length;
@@ -188,7 +194,7 @@ static void follows_codes_through_time(void **state)
         "09187,commune,Phường Suối Hoa,27,,,2025-06-30\n"
         "09187,commune,Phường Kinh Bắc,24,,2025-07-01,\n"
         "h-1,hamlet,Khu 1,09187,bn-1,,\n",
-        NULL, NULL, "id,hamlet,technology,operator,address\ne-1,bn-1,3g,VNPT,10.1.0.1\n"};
+        NULL, NULL, "id,hamlet,technology,operator,address\ne-1,bn-1,3g,VNPT,10.1.0.1\n", NULL};
     struct phu_inventory *inventory;
     char *said;
 
@@ -233,7 +239,8 @@ static void names_every_mistake(void **state)
 {
     const struct texts broken = {"code,level,name,parent_code,id\nx,hamlet,X,y,h\n", NULL, NULL,
                                  "id,hamlet,technology,operator,address,checks\n"
-                                 "e-1,h,fibre,VNPT,10.1.0.1,tcp\ne-1,g,2g,,10.1.0.,imcp\n"};
+                                 "e-1,h,fibre,VNPT,10.1.0.1,tcp\ne-1,g,2g,,10.1.0.,imcp\n",
+                                 NULL};
     struct phu_inventory *inventory;
     char *said;
 
@@ -563,6 +570,80 @@ static void takes_few_bytes_per_endpoint(void **state)
     free(endpoints);
 }
 
+#define DAY_NS (INT64_C(86400) * PHU_NS_PER_S)
+
+static bool is_marked(const struct phu_inventory *inventory, const char *id, int64_t at_ns)
+{
+    struct phu_topology topology;
+    bool *marks, result;
+
+    phu_topology_init(&topology, inventory);
+    marks = calloc(topology.count, sizeof *marks);
+    assert_non_null(marks);
+    phu_maintenance_mark(inventory, &topology, (struct phu_wall){at_ns}, marks);
+    result = marks[topology.endpoints[phu_inventory_find_endpoint(inventory, id)]];
+    free(marks);
+    phu_topology_fini(&topology);
+    return result;
+}
+
+static void reads_maintenance(void **state)
+{
+    struct texts texts = sample;
+    struct phu_inventory *inventory;
+    struct phu_wall next;
+
+    (void)state;
+    texts.maintenance = "scope,id,from,to,comment\n"
+                        "area,09169,2025-12-01T07:00:00+07:00,2025-12-02T07:00:00+07:00,Dời cột\n"
+                        "hamlet,bn-2,2025-12-03T00:00:00Z,2025-12-04T00:00:00Z,\n"
+                        "device,olt-1,2025-12-05T00:00:00Z,2025-12-06T00:00:00Z,\n"
+                        "site,s-1,2025-12-07T00:00:00Z,2025-12-08T00:00:00Z,\n"
+                        "endpoint,e-2,2025-12-09T00:00:00Z,2025-12-10T00:00:00Z,\n";
+    inventory = load(&texts);
+    assert_int_equal(inventory->maintenance_count, 5);
+    assert_string_equal(phu_inventory_text(inventory, inventory->maintenance[0].comment),
+                        "Dời cột");
+    assert_true(is_marked(inventory, "e-1", now.ns));
+    assert_false(is_marked(inventory, "e-1", now.ns - 1));
+    assert_false(is_marked(inventory, "e-1", now.ns + DAY_NS));
+    assert_false(is_marked(inventory, "e-2", now.ns));
+    assert_true(is_marked(inventory, "e-2", now.ns + 2 * DAY_NS));
+    assert_true(is_marked(inventory, "e-1", now.ns + 4 * DAY_NS)); /* hangs on the OLT */
+    assert_true(is_marked(inventory, "e-1", now.ns + 6 * DAY_NS)); /* whose site hangs on s-1 */
+    assert_false(is_marked(inventory, "e-2", now.ns + 6 * DAY_NS));
+    assert_true(is_marked(inventory, "e-2", now.ns + 8 * DAY_NS));
+    assert_false(is_marked(inventory, "e-3", now.ns + 8 * DAY_NS));
+    assert_true(phu_maintenance_next(inventory, now, &next));
+    assert_int_equal(next.ns, now.ns + DAY_NS);
+    assert_false(phu_maintenance_next(inventory, (struct phu_wall){now.ns + 9 * DAY_NS}, &next));
+    phu_inventory_free(inventory);
+}
+
+static void says_what_is_wrong_with_maintenance(void **state)
+{
+    struct texts texts = sample;
+    char *said;
+
+    (void)state;
+    texts.maintenance = "scope,id,from,to\n"
+                        "vilage,bn-1,2025-12-01T00:00:00Z,2025-12-02T00:00:00Z\n"
+                        "hamlet,bn-9,2025-12-01T00:00:00Z,2025-12-02T00:00:00Z\n"
+                        "endpoint,e-9,2025-12-01T00:00:00Z,2025-12-02T00:00:00Z\n"
+                        "site,s-9,2025-12-01T00:00:00Z,2025-12-02T00:00:00Z\n"
+                        "device,olt-1,2025-12-03T00:00:00Z,2025-12-02T00:00:00Z\n"
+                        "device,olt-1,2025-12-01,tomorrow\n";
+    assert_null(load_at(&texts, now, &said));
+    assert_non_null(strstr(said, "maintenance:2:1: "));
+    assert_non_null(strstr(said, "maintenance:3:8: id: unknown hamlet \"bn-9\""));
+    assert_non_null(strstr(said, "maintenance:4:10: id: unknown endpoint \"e-9\""));
+    assert_non_null(strstr(said, "maintenance:5:6: id: unknown site \"s-9\""));
+    assert_non_null(strstr(said, "maintenance:6:35: to: ends before it begins"));
+    assert_non_null(strstr(said, "maintenance:7:14: from: \"2025-12-01\" is no time"));
+    assert_non_null(strstr(said, "maintenance:7:25: to: \"tomorrow\" is no time"));
+    free(said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -577,6 +658,8 @@ int main(void)
         cmocka_unit_test(a_claim_concerns_the_device_alone),
         cmocka_unit_test(asks_about_what_lies_outside),
         cmocka_unit_test(links_checks_both_ways),
+        cmocka_unit_test(reads_maintenance),
+        cmocka_unit_test(says_what_is_wrong_with_maintenance),
         cmocka_unit_test(takes_few_bytes_per_endpoint),
     };
 
