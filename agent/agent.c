@@ -16,6 +16,7 @@
 #include "memory.h"
 #include "monitor.h"
 #include "notify.h"
+#include "outages.h"
 #include "outlets.h"
 #include "phusong/collector.h"
 #include "phusong/http.h"
@@ -66,6 +67,7 @@ struct agent {
     struct phu_roster roster;
     struct swap swap;
     struct phu_spool *spool;
+    struct phu_outages *outages; /* NULL with --once */
     struct phu_outlets outlets;
     struct phu_reload reload;
     struct phu_signal *signals[4];
@@ -131,6 +133,13 @@ static void verdict_came(void *arg, const struct phu_monitor_verdict *verdict)
     struct agent *agent = arg;
 
     phu_checks_verdict(agent->checks, verdict->check, verdict->result);
+}
+
+static void hurry(void *arg)
+{
+    struct agent *agent = arg;
+
+    phu_outlets_hurry(&agent->outlets);
 }
 
 static const struct phu_credential *find_credential(void *arg, const char *name)
@@ -209,6 +218,26 @@ static int open_basics(struct agent *agent)
     return 0;
 }
 
+static void open_outages(struct agent *agent)
+{
+    const struct phu_config *config = agent->current->config;
+    const struct phu_outages_env env = {
+        .sched = agent->sched,
+        .monitor = agent->monitor,
+        .checks = agent->checks,
+        .stats = agent->stats,
+        .roster = &agent->roster,
+        .agent = config->agent.id,
+        .state_dir = config->agent.state_dir,
+        .window_ns = config->agent.window_ns,
+        .emit = emit_to_spool,
+        .hurry = hurry,
+        .arg = agent,
+    };
+
+    phu_outages_new(&env, &agent->outages);
+}
+
 static int open_collectors(struct agent *agent)
 {
     const struct phu_config *config = agent->first->config;
@@ -233,6 +262,8 @@ static int open_collectors(struct agent *agent)
         int error;
 
         env.files = config->files[i];
+        if (agent->outages)
+            env.sink = phu_outages_sink(agent->outages, phu_collectors[i]);
         error = phu_collectors[i]->open(&env, config->collector_options[i],
                                         &agent->roster.collectors[i]);
 
@@ -269,6 +300,7 @@ static int open_outlets(struct agent *agent)
             return error;
         }
         phu_monitor_set_newest(agent->monitor, phu_spool_newest(agent->spool));
+        phu_outages_set_spool(agent->outages, agent->spool);
     }
     agent->outlets.sched = agent->sched;
     agent->outlets.http = agent->http;
@@ -321,7 +353,8 @@ static void followed(void *arg, size_t refused)
     struct agent *agent = arg;
     const struct phu_inventory_diff *diff = &agent->swap.diff;
 
-    (void)refused;       /* each has been logged */
+    (void)refused; /* each has been logged */
+    phu_outages_apply(agent->outages, agent->current->config, agent->inventory);
     open_outlets(agent); /* says what does not run */
     phu_generation_leave(agent->swap.before);
     phu_log_info("agent", "configuration reloaded", "unchanged=%u changed=%u added=%u removed=%u",
@@ -483,6 +516,7 @@ static int run(struct agent *agent)
         agent->checks, phu_mono_add(boot_moment(agent), agent->inventory->check_count * ATTACH_NS));
     phu_roster_fill(&agent->roster, agent->current, agent->inventory);
     open_states(agent);
+    phu_outages_apply(agent->outages, agent->current->config, agent->inventory);
     agent->reload = (struct phu_reload){.sched = agent->sched,
                                         .stats = agent->stats,
                                         .file = agent->args->config,
@@ -518,10 +552,13 @@ static void close_all(struct agent *agent)
     if (agent->sched)
         phu_timer_cancel(agent->sched, &agent->watchdog);
     phu_states_file_close(&agent->states);
+    if (agent->outages)
+        phu_outages_close(agent->outages);
     phu_roster_empty(&agent->roster);
     phu_generation_leave(agent->swap.before); /* where a reload was not followed to its end */
     forget_swap(agent);
     close_collectors(agent);
+    phu_outages_free(agent->outages);
     phu_outlets_close(&agent->outlets);
     if (agent->spool)
         phu_spool_close(agent->spool);
@@ -554,6 +591,8 @@ int phu_agent_run(const struct phu_agent_args *args)
     apply_log(&agent.current->config->log);
     phu_privilege_raise_files();
     error = open_basics(&agent);
+    if (!error && !args->is_once)
+        open_outages(&agent);
     if (!error)
         error = open_collectors(&agent);
     if (!error)

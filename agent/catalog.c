@@ -46,6 +46,28 @@ static const struct phu_catalog_field state_fields[] = {
     {"maintenance", "integer", "1", "latest", "1 during announced work", ""},
 };
 
+/* As outages_line.c writes them; an integration test compares. */
+static const struct phu_catalog_field event_fields[] = {
+    {"id", "string", "", "latest", "the same from its beginning to its end, also after a restart",
+     ""},
+    {"active", "integer", "1", "latest", "1 while it lasts, 0 when it has ended", ""},
+    {"inferred", "integer", "1", "latest",
+     "1 where the root has no verdict of its own: what hangs on it failed together", ""},
+    {"hamlets", "integer", "1", "latest", "hamlets with an endpoint that it took along", ""},
+    {"households", "integer", "1", "latest", "households of these hamlets", ""},
+    {"endpoints", "integer", "1", "latest",
+     "endpoints that it took along, the root's own included; the most of its life", ""},
+    {"begin_ms", "integer", "ms", "latest", "UTC, when the first lost probe was sent", ""},
+    {"end_ms", "integer", "ms", "latest", "UTC, once it has ended", ""},
+    {"flapping", "integer", "1", "latest", "1 while the root comes and goes", ""},
+    {"maintenance", "integer", "1", "latest", "1 while the root is in announced work", ""},
+    {"merged", "integer", "1", "latest", "1 when it ended as a part of another event", ""},
+    {"refined", "string", "", "latest",
+     "the cause by what is known now; the tag is what was known at first", ""},
+    {"hamlet_ids", "string", "", "latest", "the first 20 hamlets, separated by spaces", ""},
+    {"name", "string", "", "latest", "where the root is, for people", ""},
+};
+
 static const struct phu_catalog_field secondary_fields[] = {
     {"sent", "integer", "1", "sum",
      "runs with a verdict; only of checks that are not their endpoint's first", ""},
@@ -72,6 +94,15 @@ static const struct statistic statistics[] = {
     {"confirm_rounds_total", "counter", "", "Suspicions and recoveries that were confirmed"},
     {"confirm_waiting", "gauge", "",
      "Checks that wait to be confirmed, because states.confirm_rate is used up"},
+    {"event_save_errors_total", "counter", "",
+     "Times that the file of open events could not be written"},
+    {"events_active", "gauge", "", "Outages that have not ended, one per root cause"},
+    {"events_begun_total", "counter", "", "Outages that began"},
+    {"events_ended_total", "counter", "", "Outages that ended"},
+    {"events_merged_total", "counter", "",
+     "Of these, because they turned out to be part of another"},
+    {"events_waiting", "gauge", "",
+     "Subjects that are down and wait for the verdict of what they hang on"},
     {"exporter_backoff_seconds", "gauge", "exporter", "Time until the next attempt"},
     {"exporter_dead_letter_files_removed_total", "counter", "exporter",
      "Dead-letter files removed for want of room"},
@@ -115,6 +146,8 @@ static const struct statistic statistics[] = {
      "How much later than planned timers fired, worst of the last 10 to 20 seconds"},
     {"loop_wakeups_total", "counter", "",
      "How often the event loop called back for timers or descriptors"},
+    {"maintenance_subjects", "gauge", "",
+     "Endpoints and devices that are in announced maintenance"},
     {"observations_stray_total", "counter", "", "Observations of checks that do not exist"},
     {"observations_total", "counter", "result", "Results of checks, by result"},
     {"points_dropped_total", "counter", "", "Points that were longer than a line may be"},
@@ -288,6 +321,11 @@ static void visit_primaries(const struct phu_collector *const *collectors,
          .row_tags = "",
          .served_tags = "",
          .meaning = "a device, as its first check sees it"},
+        {.name = "reference",
+         .tags = "agent,reference",
+         .row_tags = "",
+         .served_tags = "",
+         .meaning = "what is pinged to know whether our own uplink works"},
     };
 
     for (size_t i = 0; i < sizeof measurements / sizeof *measurements; i++) {
@@ -303,12 +341,27 @@ static void visit_states(const struct phu_catalog_visitor *visitor)
         visitor->arg,
         &(struct phu_catalog_measurement){
             .name = "state",
-            .tags = "agent,commune,endpoint,hamlet,operator,technology|device,site",
+            .tags = "agent,commune,endpoint,hamlet,kind,node,operator,reference,technology|device,"
+                    "site",
             .row_tags = "",
             .served_tags = "",
-            .meaning = "the state of an endpoint or a device, when it changes and at each window's "
-                       "end"});
+            .meaning = "the state of an endpoint, a device, a reference or a node that is inferred "
+                       "(kind, node), when it changes and at each window's end"});
     visit_fields(visitor, state_fields, sizeof state_fields / sizeof *state_fields);
+}
+
+static void visit_events(const struct phu_catalog_visitor *visitor)
+{
+    visitor->measurement(
+        visitor->arg,
+        &(struct phu_catalog_measurement){
+            .name = "event",
+            .tags = "agent,cause,commune,hamlet,kind,operator,root,technology|device,site",
+            .row_tags = "",
+            .served_tags = "",
+            .meaning = "an outage, one per root cause: at once when it begins, changes and ends, "
+                       "and at each window's end"});
+    visit_fields(visitor, event_fields, sizeof event_fields / sizeof *event_fields);
 }
 
 #define CHECK_TAGS "agent,check,commune,endpoint,hamlet,operator,technology|device,site"
@@ -409,6 +462,7 @@ void phu_catalog_visit(const struct phu_collector *const *collectors,
 {
     visit_primaries(collectors, visitor);
     visit_states(visitor);
+    visit_events(visitor);
     for (size_t i = 0; collectors[i]; i++)
         visit_collector(collectors, collectors[i], visitor);
     visit_statistics(visitor);

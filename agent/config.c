@@ -138,6 +138,8 @@ static void take_sections(struct phu_config *config)
     config->agent = root->agent;
     config->log = root->log;
     config->states = root->states;
+    config->references = root->references;
+    config->outages = root->outages;
     config->credentials = root->credentials.items;
     config->credential_count = root->credentials.count;
     config->collector_count = shape->collector_count;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/outage.h"
 #include "core/pace.h"
 #include "core/quality.h"
 #include "phusong/conf.h"
@@ -40,6 +41,13 @@ struct phu_config_agent {
     int64_t window_ns;
     int64_t boot_jitter_ns;
     struct phu_strings dns_servers; /* none: those of resolv.conf */
+};
+
+/* What tells an outage of our own uplink from one of what we measure. */
+struct phu_config_references {
+    char *gateway;              /* "auto", "none" or an address */
+    struct phu_strings anchors; /* addresses beyond it */
+    int64_t interval_ns, timeout_ns;
 };
 
 enum phu_config_journal {
@@ -86,6 +94,8 @@ struct phu_config {
     struct phu_config_agent agent;
     struct phu_config_log log;
     struct phu_pace states;
+    struct phu_config_references references; /* borrows its strings */
+    struct phu_outage_conf outages;
     struct phu_config_check *checks; /* every collector has at least the one of its own name */
     size_t check_count;
     /* Every technology, and devices ("device"), have exactly one profile with that technology:

@@ -143,6 +143,51 @@ static const struct phu_option_table check_table = {
     .validate = validate_check,
 };
 
+/* -- references ------------------------------------------------------------------------------- */
+
+static const struct phu_option references_options[] = {
+    {OPTION(phu_config_references, gateway, "gateway"), .type = PHU_OPTION_STRING,
+     .fallback = "auto",
+     .meaning = "this node's way out: auto (the default route's), none, or an address"},
+    {OPTION(phu_config_references, anchors, "anchors"), .type = PHU_OPTION_STRINGS, .fallback = "",
+     .most = 8,
+     .meaning = "addresses beyond it that always answer, such as two routers of the province; the "
+                "uplink is out when none does. Without any, the gateway alone speaks for it"},
+    {OPTION(phu_config_references, interval_ns, "interval"), .type = PHU_OPTION_DURATION,
+     .fallback = "5s", .min = "100ms", .max = "10m", .meaning = "time from one ping to the next"},
+    {OPTION(phu_config_references, timeout_ns, "timeout"), .type = PHU_OPTION_DURATION,
+     .fallback = "1s", .min = "10ms", .max = "1m",
+     .meaning = "how long to wait for an answer; at most the interval"},
+};
+
+static void validate_references(const void *conf, void *context)
+{
+    const struct phu_config_references *references = conf;
+    const char *gateway = references->gateway;
+
+    if (strcmp(gateway, "auto") != 0 && strcmp(gateway, "none") != 0 &&
+        !phu_resolver_is_server(gateway))
+        phu_conf_mistake(context, "gateway",
+                         "\"%.80s\" is not auto, none or an address such as "
+                         "10.0.0.1 or fd00::1",
+                         gateway);
+    for (size_t i = 0; i < references->anchors.count; i++) {
+        if (!references->anchors.items[i][0])
+            phu_conf_mistake(context, "anchors", "an empty anchor; remove it");
+    }
+    if (references->timeout_ns > references->interval_ns)
+        phu_conf_mistake(
+            context, "timeout", "\"timeout\" of %gs is longer than \"interval\" of %gs; lower it",
+            (double)references->timeout_ns / 1e9, (double)references->interval_ns / 1e9);
+}
+
+static const struct phu_option_table references_table = {
+    .options = references_options,
+    .count = sizeof references_options / sizeof *references_options,
+    .size = sizeof(struct phu_config_references),
+    .validate = validate_references,
+};
+
 /* -- exporters -------------------------------------------------------------------------------- */
 
 static const struct phu_option exporter_options[] = {
@@ -249,7 +294,7 @@ static void validate_root(const void *conf, void *context)
 
 /* -- Putting together ------------------------------------------------------------------------- */
 
-enum { ALIGN = 16, FALLBACKS = 5, FIXED_SECTIONS = 7 };
+enum { ALIGN = 16, FALLBACKS = 5, FIXED_SECTIONS = 9 };
 
 static size_t align(size_t size)
 {
@@ -378,6 +423,12 @@ static void compose_root(struct phu_config_shape *shape)
         {OPTION(phu_config_root, states, "states"), .type = PHU_OPTION_TABLE,
          .table = &phu_pace_options,
          .meaning = "how what is lost or back is confirmed, and what is flapping"},
+        {OPTION(phu_config_root, references, "references"), .type = PHU_OPTION_TABLE,
+         .table = &references_table,
+         .meaning = "what is pinged to tell an outage of our own uplink from one of what we "
+                    "measure; while none of them answers, what is lost is unknown, not down"},
+        {OPTION(phu_config_root, outages, "outages"), .type = PHU_OPTION_TABLE,
+         .table = &phu_outage_options, .meaning = "how what is down is traced to one root cause"},
         {OPTION(phu_config_root, credentials, "credentials"), .type = PHU_OPTION_LIST,
          .table = &phu_credential_options, .fallback = "[]", .unique = "name",
          .meaning = "what devices want to know before they answer SNMP; named in devices.csv"},

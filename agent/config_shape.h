@@ -19,6 +19,8 @@ struct phu_config_root {
     struct phu_config_agent agent;
     struct phu_config_log log;
     struct phu_pace states;
+    struct phu_config_references references;
+    struct phu_outage_conf outages;
     struct phu_list checks, quality, credentials, exporters;
 };
 

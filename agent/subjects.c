@@ -46,21 +46,35 @@ static uint16_t describe_endpoint(const struct phu_inventory *inventory, uint32_
     return endpoint->profile;
 }
 
+struct phu_subject phu_subject_of_site(const struct phu_inventory *inventory, uint32_t site)
+{
+    uint32_t area = inventory->sites[site].area;
+
+    return (struct phu_subject){
+        .hamlet = code_of_level(inventory, area, PHU_LEVEL_HAMLET),
+        .commune = code_of_level(inventory, area, PHU_LEVEL_COMMUNE),
+        .site = phu_inventory_text(inventory, inventory->sites[site].id),
+    };
+}
+
+struct phu_subject phu_subject_of_device(const struct phu_inventory *inventory, uint32_t device)
+{
+    const struct phu_device *record = &inventory->devices[device];
+    struct phu_subject subject = {.hamlet = "", .commune = "", .site = ""};
+
+    if (record->site != PHU_INVENTORY_NONE)
+        subject = phu_subject_of_site(inventory, record->site);
+    subject.kind = PHU_SUBJECT_DEVICE;
+    subject.id = phu_inventory_text(inventory, record->id);
+    return subject;
+}
+
 static uint16_t describe_device(const struct phu_inventory *inventory, uint32_t check,
                                 struct phu_monitor_check *monitored, struct phu_check_spec *spec)
 {
     const struct phu_device *device = &inventory->devices[inventory->checks[check].owner];
-    const struct phu_site *site =
-        device->site == PHU_INVENTORY_NONE ? NULL : &inventory->sites[device->site];
-    uint32_t area = site ? site->area : PHU_INVENTORY_NONE;
 
-    monitored->subject = (struct phu_subject){
-        .kind = PHU_SUBJECT_DEVICE,
-        .id = phu_inventory_text(inventory, device->id),
-        .hamlet = code_of_level(inventory, area, PHU_LEVEL_HAMLET),
-        .commune = code_of_level(inventory, area, PHU_LEVEL_COMMUNE),
-        .site = site ? phu_inventory_text(inventory, site->id) : "",
-    };
+    monitored->subject = phu_subject_of_device(inventory, inventory->checks[check].owner);
     monitored->is_primary = check == device->checks;
     spec->address = phu_inventory_text(inventory, device->address);
     spec->credential = phu_inventory_text(inventory, device->credential);

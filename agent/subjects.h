@@ -26,5 +26,8 @@ void phu_subject_serve(const struct phu_config *config, const struct phu_invento
 void phu_served_room_fini(struct phu_served_room *room);
 
 /* The tags of an endpoint. */
+struct phu_subject phu_subject_of_device(const struct phu_inventory *inventory, uint32_t device);
+/* Those of its place alone. */
+struct phu_subject phu_subject_of_site(const struct phu_inventory *inventory, uint32_t site);
 struct phu_subject phu_subject_of_endpoint(const struct phu_inventory *inventory,
                                            uint32_t endpoint);

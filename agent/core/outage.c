@@ -305,8 +305,8 @@ void phu_outage_reference(struct phu_outage *outage, enum phu_reference referenc
 
 /* -- Evidence --------------------------------------------------------------------------------- */
 
-void phu_outage_line(struct phu_outage *outage, uint32_t node, enum phu_line_evidence evidence,
-                     struct phu_mono at)
+void phu_outage_line_evidence(struct phu_outage *outage, uint32_t node,
+                              enum phu_line_evidence evidence, struct phu_mono at)
 {
     struct phu_outage_node *state = &outage->nodes[node];
     struct phu_outage_entry *entry = state->event;
@@ -470,6 +470,7 @@ void phu_outage_restore(struct phu_outage *outage, const struct phu_outage_event
     if (root->own != PHU_OWN_NONE)
         root->own = PHU_OWN_DOWN;
     phu_outage_set_out(outage, event->root, true, entry->begin.ns);
+    outage->is_blind |= event->root == PHU_NODE_UPLINK;
     if (root->own == PHU_OWN_DOWN)
         phu_outage_join(outage, entry, event->root);
 }

@@ -64,6 +64,9 @@ struct phu_outage_conf {
     int64_t least;     /* and so many at least */
 };
 
+/* For the configuration's section `outages`. */
+extern const struct phu_option_table phu_outage_options;
+
 /* What an event is told with. */
 #define PHU_OUTAGE_HAMLETS_LISTED 20
 
@@ -127,8 +130,8 @@ enum phu_line_evidence {
     PHU_LINE_GASP,    /* gone with a dying gasp: without power */
     PHU_LINE_LOS,     /* gone with loss of signal */
 };
-void phu_outage_line(struct phu_outage *outage, uint32_t node, enum phu_line_evidence evidence,
-                     struct phu_mono at);
+void phu_outage_line_evidence(struct phu_outage *outage, uint32_t node,
+                              enum phu_line_evidence evidence, struct phu_mono at);
 /* A device at the site says that mains have failed, or are back. */
 void phu_outage_power(struct phu_outage *outage, uint32_t site, bool has_failed,
                       struct phu_mono at);

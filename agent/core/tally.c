@@ -59,10 +59,12 @@ static ssize_t write_key(char *buffer, size_t size, const struct phu_monitor_che
     add_tag(&line, "commune", subject->commune);
     if (subject->kind == PHU_SUBJECT_DEVICE)
         add_tag(&line, "device", subject->id);
-    else
+    else if (subject->kind == PHU_SUBJECT_ENDPOINT)
         add_tag(&line, "endpoint", subject->id);
     add_tag(&line, "hamlet", subject->hamlet);
     add_tag(&line, "operator", subject->operator);
+    if (subject->kind == PHU_SUBJECT_REFERENCE)
+        add_tag(&line, "reference", subject->id);
     add_tag(&line, "site", subject->site);
     add_tag(&line, "technology", subject->technology);
     return phu_line_key(&line);
@@ -100,7 +102,15 @@ static struct phu_tally *allocate(bool is_primary, size_t key_length)
 
 static const char *primary_measurement(const struct phu_tally *tally)
 {
-    return tally->is_device ? "device" : "coverage";
+    switch ((enum phu_subject_kind)tally->kind) {
+    case PHU_SUBJECT_ENDPOINT:
+        return "coverage";
+    case PHU_SUBJECT_DEVICE:
+        return "device";
+    case PHU_SUBJECT_REFERENCE:
+        return "reference";
+    }
+    return "";
 }
 
 int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window_plan *plan,
@@ -121,7 +131,7 @@ int phu_tally_new(const struct phu_monitor_check *check, const struct phu_window
     tally->plan = plan;
     tally->begin_ns = begin.ns;
     tally->segment = segment;
-    tally->is_device = check->subject.kind == PHU_SUBJECT_DEVICE;
+    tally->kind = (uint8_t)check->subject.kind;
     tally->own_group = (int16_t)phu_window_group(plan, primary_measurement(tally));
     if (tally->primary) {
         phu_state_init(&tally->primary->track, rules, begin);

@@ -24,8 +24,9 @@
 struct phu_collector;
 
 enum phu_subject_kind {
-    PHU_SUBJECT_ENDPOINT, /* measurement coverage */
-    PHU_SUBJECT_DEVICE,   /* measurement device */
+    PHU_SUBJECT_ENDPOINT,  /* measurement coverage */
+    PHU_SUBJECT_DEVICE,    /* measurement device */
+    PHU_SUBJECT_REFERENCE, /* measurement reference: what tells that our own uplink works */
 };
 
 /* Who is measured: becomes tags. NULL and "" are left out. */
@@ -76,7 +77,7 @@ struct phu_tally {
     uint32_t sent, lost;
     uint16_t key_length, check_length; /* the latter: of the tag check= with its comma */
     int16_t own_group; /* of the plan: what goes into the primary line; -1: nothing */
-    bool is_device;
+    uint8_t kind;      /* enum phu_subject_kind */
 };
 
 /* -EINVAL when the tags are longer than 4 KiB. `rules` outlive the tally; they are those of a

@@ -156,7 +156,7 @@ static void test_pon_inferred(void **state)
         char id[16];
 
         snprintf(id, sizeof id, "e-%u", i);
-        phu_outage_line(world.outage, world_node(&world, id), PHU_LINE_LOS,
+        phu_outage_line_evidence(world.outage, world_node(&world, id), PHU_LINE_LOS,
                         (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
     }
     world_run(&world, 40);
@@ -349,7 +349,7 @@ static void test_gasps(void **state)
     assert_int_equal(begun(&world, "olt-1/0/1/1")->cause, PHU_CAUSE_UNKNOWN);
     for (unsigned i = 8; i < 16; i++) {
         snprintf(id, sizeof id, "e-%u", i);
-        phu_outage_line(world.outage, world_node(&world, id), PHU_LINE_GASP,
+        phu_outage_line_evidence(world.outage, world_node(&world, id), PHU_LINE_GASP,
                         (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
     }
     /* What was told as cause stays; what came later is said beside it, once. */
