@@ -103,13 +103,19 @@ static void tell_begun(struct phu_outage *outage, struct phu_outage_entry *entry
     phu_outage_tell(outage, entry, PHU_OUTAGE_BEGIN);
 }
 
-static void decide(struct phu_outage *outage, uint32_t node, bool is_final)
+/* Anew: it was confirmed after what is above it came back. */
+static void decide(struct phu_outage *outage, uint32_t node, bool is_final, bool is_anew)
 {
     struct phu_outage_node *state = &outage->nodes[node];
     struct phu_outage_entry *entry;
     bool is_new;
     uint32_t root;
 
+    if (!is_final && !is_anew && phu_outage_is_echo(outage, node)) {
+        phu_outage_wait(outage, node);
+        outage->calls.poll(outage->calls.arg, node);
+        return;
+    }
     if (!phu_outage_find_root(outage, node, is_final, &root) && !is_final) {
         if (state->list != PHU_LIST_WAITING)
             phu_outage_wait(outage, node);
@@ -135,7 +141,7 @@ static void look_at_waiting(struct phu_outage *outage, uint32_t above)
     for (unsigned i = 0; node != PHU_NODE_NONE && i < LOOKED_AT; i++, node = next) {
         next = outage->nodes[node].next;
         if (phu_topology_is_within(outage->topology, node, above))
-            decide(outage, node, false);
+            decide(outage, node, false, false);
         if (next != PHU_NODE_NONE && outage->nodes[next].list != PHU_LIST_WAITING)
             return; /* a merge or an end has moved it */
     }
@@ -180,6 +186,8 @@ static void answered(struct phu_outage *outage, uint32_t node, int64_t at_ns)
 
     phu_outage_leave(outage, node);
     phu_outage_unlink(outage, node);
+    if (state->own == PHU_OWN_SUSPECT)
+        state->ended_ns = at_ns; /* lost something, too */
     state->own = PHU_OWN_UP;
     state->is_released = false;
     note_answer(outage, node, at_ns);
@@ -198,7 +206,7 @@ static void went_down(struct phu_outage *outage, uint32_t node, const struct phu
     if (state->event)
         return; /* told anew, as after a restart */
     phu_outage_unlink(outage, node);
-    decide(outage, node, false);
+    decide(outage, node, false, health->is_released);
     if (phu_outage_tree(outage, node)->size > 1)
         look_at_waiting(outage, node);
 }
@@ -289,6 +297,8 @@ void phu_outage_reference(struct phu_outage *outage, enum phu_reference referenc
 
     if (at.ns > outage->now_ns)
         outage->now_ns = at.ns;
+    if (outage->reference == PHU_REFERENCE_SUSPECT && reference == PHU_REFERENCE_ANSWERS)
+        uplink->ended_ns = at.ns;
     outage->reference = reference;
     if (is_out(reference)) {
         uplink_lost(outage, since);
@@ -380,7 +390,7 @@ void phu_outage_tick(struct phu_outage *outage, struct phu_mono now)
         uint32_t node = outage->waiting.head;
 
         phu_outage_unlink(outage, node);
-        decide(outage, node, true);
+        decide(outage, node, true, false);
     }
     phu_outage_settle(outage);
 }
@@ -554,7 +564,7 @@ void phu_outage_new(const struct phu_topology *topology, const struct phu_invent
     for (uint32_t i = 0; i < topology->count; i++) {
         struct phu_outage_node *node = &outage->nodes[i];
 
-        node->answered_ns = node->passed_ns = node->asked_ns = PHU_NEVER;
+        node->answered_ns = node->passed_ns = node->asked_ns = node->ended_ns = PHU_NEVER;
         node->shown = PHU_STATE_NONE;
     }
     *out = outage;

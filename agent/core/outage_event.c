@@ -74,7 +74,7 @@ static bool is_presumed(const struct phu_outage *outage, const struct phu_outage
     if (state->event)
         return state->event == entry;
     return (state->own == PHU_OWN_UP || state->own >= PHU_OWN_SUSPECT) &&
-           state->answered_ns < entry->begin.ns;
+           !phu_outage_is_heard(state->answered_ns, entry->begin.ns);
 }
 
 static struct phu_outage_sum count_presumed(struct phu_outage *outage,
@@ -279,6 +279,7 @@ static void drop_entry(struct phu_outage *outage, struct phu_outage_entry *entry
     if (outage->unsettled == entry)
         outage->unsettled = entry->next;
     outage->nodes[entry->shown.root].rooted = NULL;
+    outage->nodes[entry->shown.root].ended_ns = outage->now_ns;
     outage->counts.active--;
     free(entry);
 }
@@ -306,6 +307,21 @@ static void release(struct phu_outage *outage, uint32_t node)
         phu_outage_show(outage, node, PHU_STATE_NONE);
 }
 
+/* Who waits for a verdict went down while the root was out: as much a case of it as its members. */
+static void take_waiting(struct phu_outage *outage, struct phu_outage_entry *entry)
+{
+    uint32_t root = entry->shown.root, next;
+
+    if (phu_outage_tree(outage, root)->size == 1)
+        return;
+    for (uint32_t node = outage->waiting.head; node != PHU_NODE_NONE; node = next) {
+        next = outage->nodes[node].next;
+        if (node != root && phu_topology_is_within(outage->topology, node, root) &&
+            outage->nodes[node].since_ns + outage->conf.spread_ns >= entry->begin.ns)
+            phu_outage_join(outage, entry, node);
+    }
+}
+
 static void release_members(struct phu_outage *outage, struct phu_outage_entry *entry)
 {
     uint32_t node;
@@ -327,8 +343,10 @@ void phu_outage_end(struct phu_outage *outage, struct phu_outage_entry *entry)
 {
     bool is_uplink = entry->shown.root == PHU_NODE_UPLINK;
 
+    take_waiting(outage, entry);
     count_now(outage, entry);
     outage->nodes[entry->shown.root].rooted = NULL;
+    outage->nodes[entry->shown.root].ended_ns = outage->now_ns;
     if (is_uplink)
         outage->is_blind = false;
     release_members(outage, entry);

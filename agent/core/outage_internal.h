@@ -29,6 +29,7 @@ struct phu_outage_node {
     int64_t answered_ns; /* it itself, as far as is known */
     int64_t passed_ns;   /* something below it */
     int64_t asked_ns;    /* its check was polled, or its children asked around for */
+    int64_t ended_ns;    /* the last event whose root it was, or suspicion of it */
     int64_t due_ns;      /* in a list: when it has waited long enough */
     int64_t wave_ns;     /* first failure of the children that fail together */
     uint32_t wave;       /* how many of them */
@@ -83,6 +84,16 @@ struct phu_outage {
 
 #define PHU_NEVER INT64_MIN
 
+/* An answer proves something about the time after a lost probe was sent only when it comes well
+ * after: it may have been on its way, or waited to be read. Who is asked around for is asked later.
+ */
+#define PHU_HEARD_AFTER_NS (300 * PHU_NS_PER_MS)
+
+static inline bool phu_outage_is_heard(int64_t answered_ns, int64_t since_ns)
+{
+    return answered_ns >= since_ns + PHU_HEARD_AFTER_NS;
+}
+
 static inline const struct phu_node *phu_outage_tree(const struct phu_outage *outage, uint32_t node)
 {
     return &outage->topology->nodes[node];
@@ -109,6 +120,8 @@ enum phu_answer phu_outage_infer(const struct phu_outage *outage, uint32_t node,
 bool phu_outage_is_contradicted(const struct phu_outage *outage, uint32_t node, int64_t since_ns);
 /* The root of what keeps `node` down. False: something above it is still to be heard of. */
 bool phu_outage_find_root(struct phu_outage *outage, uint32_t node, bool is_final, uint32_t *root);
+/* Did it fail while something above it was out that is back since a moment? Then it may be, too. */
+bool phu_outage_is_echo(const struct phu_outage *outage, uint32_t node);
 /* A node without a check, or whose check is silent, turns out or not; its parent counts it. */
 void phu_outage_set_out(struct phu_outage *outage, uint32_t node, bool is_out, int64_t since_ns);
 /* Asks for what is needed to tell why `node` does not answer. */

@@ -30,8 +30,8 @@ static void look_at_child(const struct phu_outage *outage, uint32_t child, int64
             return; /* an older trouble of its own says nothing */
         view->out++;
         view->weight += node->out_children > 1 ? node->out_children : 1;
-    } else if (node->answered_ns >= wave_ns ||
-               (node->own == PHU_OWN_NONE && node->passed_ns >= wave_ns)) {
+    } else if (phu_outage_is_heard(node->answered_ns, wave_ns) ||
+               (node->own == PHU_OWN_NONE && phu_outage_is_heard(node->passed_ns, wave_ns))) {
         view->alive++;
     } else if (node->own == PHU_OWN_SUSPECT) {
         view->suspect++;
@@ -123,7 +123,8 @@ bool phu_outage_is_contradicted(const struct phu_outage *outage, uint32_t node, 
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t subject = pick(outage, node, i, count);
-        bool answers = subject != PHU_NODE_NONE && outage->nodes[subject].answered_ns >= since_ns &&
+        bool answers = subject != PHU_NODE_NONE &&
+                       phu_outage_is_heard(outage->nodes[subject].answered_ns, since_ns) &&
                        outage->nodes[subject].own == PHU_OWN_UP;
 
         if (subject == PHU_NODE_NONE)
@@ -304,7 +305,9 @@ static enum step step_unchecked(struct phu_outage *outage, uint32_t node, int64_
 {
     enum step step = step_inferred(outage, node, is_final);
 
-    return step == STEP_BEYOND && outage->nodes[node].passed_ns >= since_ns ? STEP_STOP : step;
+    return step == STEP_BEYOND && phu_outage_is_heard(outage->nodes[node].passed_ns, since_ns)
+               ? STEP_STOP
+               : step;
 }
 
 static enum step step_checked(struct phu_outage *outage, uint32_t node, int64_t since_ns,
@@ -314,7 +317,7 @@ static enum step step_checked(struct phu_outage *outage, uint32_t node, int64_t 
 
     if (state->own == PHU_OWN_DOWN)
         return phu_outage_is_contradicted(outage, node, since_ns) ? STEP_STOP : STEP_ROOT;
-    if (state->answered_ns >= since_ns)
+    if (phu_outage_is_heard(state->answered_ns, since_ns))
         return STEP_STOP;
     if (state->own == PHU_OWN_UNKNOWN)
         return STEP_BEYOND;
@@ -331,7 +334,7 @@ static enum step step_uplink(struct phu_outage *outage, int64_t since_ns, bool i
     case PHU_REFERENCE_NONE:
         return step_inferred(outage, PHU_NODE_UPLINK, is_final);
     case PHU_REFERENCE_ANSWERS:
-        if (state->answered_ns >= since_ns || is_final)
+        if (phu_outage_is_heard(state->answered_ns, since_ns) || is_final)
             return STEP_STOP;
         return STEP_OPEN;
     case PHU_REFERENCE_SUSPECT:
@@ -354,12 +357,55 @@ static enum step step_at(struct phu_outage *outage, uint32_t node, int64_t since
     return step_checked(outage, node, since_ns, is_final);
 }
 
+/* Has it an event that began when the subject failed, so lately that what has answered since may
+ * just as well be on its way back? */
+static bool is_of_event(const struct phu_outage *outage, uint32_t node, int64_t since_ns)
+{
+    const struct phu_outage_entry *entry = outage->nodes[node].rooted;
+
+    return entry && !entry->is_settled && !entry->is_restored &&
+           since_ns <= entry->begin.ns + outage->conf.spread_ns &&
+           since_ns + outage->conf.spread_ns >= entry->begin.ns;
+}
+
+static bool find_recent(const struct phu_outage *outage, uint32_t node, uint32_t *root)
+{
+    int64_t since_ns = outage->nodes[node].since_ns;
+    bool is_found = false;
+
+    for (uint32_t above = phu_outage_tree(outage, node)->parent; above != PHU_NODE_NONE;
+         above = phu_outage_tree(outage, above)->parent) {
+        if (!is_of_event(outage, above, since_ns))
+            continue;
+        *root = above;
+        is_found = true;
+    }
+    return is_found;
+}
+
+bool phu_outage_is_echo(const struct phu_outage *outage, uint32_t node)
+{
+    int64_t since_ns = outage->nodes[node].since_ns;
+
+    for (uint32_t above = phu_outage_tree(outage, node)->parent; above != PHU_NODE_NONE;
+         above = phu_outage_tree(outage, above)->parent) {
+        int64_t ended_ns = outage->nodes[above].ended_ns;
+
+        if (ended_ns != PHU_NEVER && since_ns <= ended_ns &&
+            outage->now_ns - ended_ns < 2 * outage->conf.hold_ns)
+            return true;
+    }
+    return false;
+}
+
 bool phu_outage_find_root(struct phu_outage *outage, uint32_t node, bool is_final, uint32_t *root)
 {
     int64_t since_ns = outage->nodes[node].since_ns;
     bool is_open = false;
 
     *root = node;
+    if (find_recent(outage, node, root))
+        return true;
     for (uint32_t above = phu_outage_tree(outage, node)->parent; above != PHU_NODE_NONE;
          above = phu_outage_tree(outage, above)->parent) {
         switch (step_at(outage, above, since_ns, is_final)) {

@@ -157,7 +157,7 @@ static void test_pon_inferred(void **state)
 
         snprintf(id, sizeof id, "e-%u", i);
         phu_outage_line_evidence(world.outage, world_node(&world, id), PHU_LINE_LOS,
-                        (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
+                                 (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
     }
     world_run(&world, 40);
     expect(&world, 1, 0);
@@ -293,6 +293,32 @@ static void test_uplink_lost(void **state)
     world_close(&world);
 }
 
+/* Uplink and OLT back before all that failed with them has been confirmed: no event of its own. */
+static void test_short_outages(void **state)
+{
+    static const char *const roots[] = {"", "olt-1", "s-1", "olt-1/0/1/1"};
+
+    (void)state;
+    for (unsigned tenth = 5; tenth < 60; tenth += 5) {
+        struct world world = {.has_references = true};
+        unsigned alone = 0;
+
+        open_world(&world, 3, 10);
+        for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
+            world_break(&world, roots[i], true);
+            world_run(&world, tenth / 10.0);
+            world_break(&world, roots[i], false);
+            world_run(&world, 60);
+        }
+        assert_int_equal(phu_outage_counts(world.outage)->active, 0);
+        for (size_t i = 0; i < world.told_count; i++)
+            alone += world.told[i].step == PHU_OUTAGE_END && !world.told[i].is_merged &&
+                     world.told[i].kind == PHU_NODE_ENDPOINT;
+        assert_true(alone <= 2); /* of a PON that was back before three of it were known */
+        world_close(&world);
+    }
+}
+
 /* Without references the uplink can only be inferred. */
 static void test_uplink_inferred(void **state)
 {
@@ -350,7 +376,7 @@ static void test_gasps(void **state)
     for (unsigned i = 8; i < 16; i++) {
         snprintf(id, sizeof id, "e-%u", i);
         phu_outage_line_evidence(world.outage, world_node(&world, id), PHU_LINE_GASP,
-                        (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
+                                 (struct phu_mono){world.now_ms * PHU_NS_PER_MS});
     }
     /* What was told as cause stays; what came later is said beside it, once. */
     assert_int_equal(world_last(&world, PHU_OUTAGE_UPDATE, "olt-1/0/1/1")->cause,
@@ -584,6 +610,7 @@ int main(void)
         cmocka_unit_test(test_nested_cuts),
         cmocka_unit_test(test_children_stay_down),
         cmocka_unit_test(test_uplink_lost),
+        cmocka_unit_test(test_short_outages),
         cmocka_unit_test(test_uplink_inferred),
         cmocka_unit_test(test_power_of_a_site),
         cmocka_unit_test(test_gasps),
