@@ -463,9 +463,8 @@ static uint32_t primary_of(void *arg, const char *id)
     const struct phu_inventory *inventory = outages->inventory;
     uint32_t endpoint = inventory ? phu_inventory_find_endpoint(inventory, id) : PHU_INVENTORY_NONE;
 
-    if (endpoint == PHU_INVENTORY_NONE || !inventory->endpoints[endpoint].check_count)
-        return 0;
-    return phu_roster_handle(outages->env.roster, inventory->endpoints[endpoint].checks);
+    return endpoint == PHU_INVENTORY_NONE ? 0
+                                          : outages->handles[outages->topology.endpoints[endpoint]];
 }
 
 static void line_said(void *arg, uint32_t endpoint, enum phu_line_evidence evidence,

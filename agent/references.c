@@ -7,6 +7,7 @@
 #include "phusong/log.h"
 
 #include <arpa/inet.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,26 +18,41 @@
 
 /* -- The way out ------------------------------------------------------------------------------ */
 
+/* One line: interface, then numbers: destination, gateway, flags (hexadecimal), references, uses,
+ * metric (decimal), mask (hexadecimal). */
+enum { ROUTE_DESTINATION, ROUTE_GATEWAY, ROUTE_FLAGS, ROUTE_METRIC = 5, ROUTE_MASK, ROUTE_NUMBERS };
+
+static bool read_route(const char *line, unsigned long numbers[ROUTE_NUMBERS])
+{
+    const char *at = line + strcspn(line, " \t\n");
+
+    for (int i = 0; i < ROUTE_NUMBERS; i++) {
+        char *end;
+
+        at += strspn(at, " \t");
+        numbers[i] = strtoul(at, &end, i > ROUTE_FLAGS && i < ROUTE_MASK ? 10 : 16);
+        if (end == at)
+            return false;
+        at = end;
+    }
+    return true;
+}
+
 bool phu_references_gateway(const char *table, char *address, size_t size)
 {
-    unsigned long best = ~0UL;
+    unsigned long best = ULONG_MAX, route[ROUTE_NUMBERS];
     bool has = false;
 
     for (const char *line = strchr(table, '\n'); line; line = strchr(line + 1, '\n')) {
-        char interface[32];
-        unsigned destination, gateway, flags, mask;
-        unsigned long metric;
         struct in_addr in;
 
-        if (sscanf(line + 1, "%31s %x %x %x %*s %*s %lu %x", interface, &destination, &gateway,
-                   &flags, &metric, &mask) != 6)
+        if (!read_route(line + 1, route) || route[ROUTE_DESTINATION] || route[ROUTE_MASK] ||
+            !(route[ROUTE_FLAGS] & RTF_UP) || !(route[ROUTE_FLAGS] & RTF_GATEWAY) ||
+            (has && route[ROUTE_METRIC] >= best))
             continue;
-        if (destination != 0 || mask != 0 || !(flags & RTF_UP) || !(flags & RTF_GATEWAY) ||
-            (has && metric >= best))
-            continue;
-        in.s_addr = gateway; /* the table shows it as it lies in memory */
+        in.s_addr = (in_addr_t)route[ROUTE_GATEWAY]; /* shown as it lies in memory */
         has = inet_ntop(AF_INET, &in, address, (socklen_t)size) != NULL;
-        best = metric;
+        best = route[ROUTE_METRIC];
     }
     return has;
 }

@@ -20,6 +20,7 @@ agent: {{id: {id}, inventory: inventory, state_dir: {dir}/state, window: 10s, bo
 checks:
   - {{name: icmp, interval: {interval}, timeout: 500ms}}
   - {{name: http, timeout: 2s}}
+references: {{gateway: none}}
 exporters:
   - {{type: file, name: out, path: {dir}/out.lp}}
   - {{type: prometheus, name: self, listen: "127.0.0.1:{port}"}}
