@@ -59,7 +59,7 @@ static int run(z_stream *stream, struct phu_inflate *own, size_t most, char *why
         if (result != Z_OK && result != Z_BUF_ERROR)
             return refuse(-EBADMSG, why, why_size,
                           own->length ? "the gzip body is damaged"
-                                           : "the body is not gzip: gzip: invalid header");
+                                      : "the body is not gzip: gzip: invalid header");
     }
 }
 
