@@ -10,6 +10,8 @@
 
 #define NEVER INT64_MIN
 #define NOWHERE SIZE_MAX
+#define TIME_MOST_NS (INT64_MAX / 2) /* the year 2116 */
+#define AHEAD_NS (INT64_C(60) * 1000000000)
 
 /* -- Hashes and labels ------------------------------------------------------------------------ */
 
@@ -433,6 +435,7 @@ static void refresh_absent(struct phu_rules_engine *engine, const struct phu_ser
     struct phu_unit *unit = member->unit;
     int64_t last_ns = cell_of(series, unit->cond, 0)->last_ns;
 
+    last_ns = last_ns < engine->now_ns ? last_ns : engine->now_ns; /* nobody is heard later */
     unit->newest_ns = last_ns > unit->newest_ns ? last_ns : unit->newest_ns;
     if (!unit->has_value || is_absent(unit, engine->now_ns) != unit->is_true)
         touch_unit(engine, unit);
@@ -909,6 +912,18 @@ static bool number_of(const struct phu_field *field, double *value)
     return false;
 }
 
+/* A clock that was ahead for a while must not make its series deaf until that time has come: what
+ * came from the future gives way to what is older. */
+static bool take_back(const struct phu_rules_engine *engine, struct phu_series *series,
+                      struct phu_cell *cell)
+{
+    if (!engine->tick || cell->last_ns <= engine->now_ns + AHEAD_NS)
+        return false;
+    cell->first = cell->count = 0;
+    cell->last_ns = series->newest_ns = NEVER;
+    return true;
+}
+
 /* Returns whether a value became another one. */
 static bool take_fields(struct phu_rules_engine *engine, struct phu_series *series,
                         const struct phu_sample *sample)
@@ -924,7 +939,8 @@ static bool take_fields(struct phu_rules_engine *engine, struct phu_series *seri
             if (!is_text(plan->fields[k].name, sample->fields[i].name) ||
                 !number_of(&sample->fields[i], &value))
                 continue;
-            if (cell->last_ns != NEVER && sample->time_ns < cell->last_ns) {
+            if (cell->last_ns != NEVER && sample->time_ns < cell->last_ns &&
+                !take_back(engine, series, cell)) {
                 engine->figures.old++;
                 break;
             }
@@ -949,6 +965,10 @@ bool phu_rules_feed(struct phu_rules_engine *engine, const struct phu_sample *sa
         i++;
     if (i == rules->plan_count)
         return false;
+    if (sample->time_ns < -TIME_MOST_NS || sample->time_ns > TIME_MOST_NS) {
+        engine->figures.refused++; /* no sum of times may overflow */
+        return false;
+    }
     engine->figures.samples++;
     series = series_of(engine, rules->plans[i], sample);
     if (!series)

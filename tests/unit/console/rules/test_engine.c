@@ -306,6 +306,38 @@ static void test_m_of_n_counts_each_interval_once(void **state)
     assert_told(bench, "+a,Often,d1\n");
 }
 
+static void test_a_clock_that_was_ahead_does_not_deafen(void **state)
+{
+    struct bench *bench = *state;
+
+    phu_rules_evaluate(bench->engine, START);
+    feed(bench->engine, START + 400 * 24 * 60 * MINUTE, EVENT "active=1i,hamlets=3i");
+    phu_rules_evaluate(bench->engine, START + SECOND);
+    assert_told(bench, "+a,Down,unknown,device,olt-1| 3\n");
+    feed(bench->engine, START + 2 * SECOND, EVENT "active=0i,hamlets=3i");
+    phu_rules_evaluate(bench->engine, START + 2 * SECOND);
+    assert_told(bench, "-a,Down,unknown,device,olt-1\n");
+    phu_rules_evaluate(bench->engine, START + 62 * MINUTE);
+    assert_int_equal(phu_rules_engine_figures(bench->engine).series, 0);
+}
+
+static void test_an_agent_of_the_future_falls_silent_now(void **state)
+{
+    struct bench *bench = *state;
+
+    phu_rules_evaluate(bench->engine, START);
+    feed(bench->engine, START + 30 * MINUTE, "state,agent=b,endpoint=e1,commune=c2 code=0i");
+    phu_rules_evaluate(bench->engine, START + SECOND);
+    phu_rules_evaluate(bench->engine, START + MINUTE);
+    assert_told(bench, "");
+    feed(bench->engine, INT64_MAX, "state,agent=b,endpoint=e1,commune=c2 code=0i");
+    assert_int_equal(phu_rules_engine_figures(bench->engine).refused, 1);
+    feed(bench->engine, START + 2 * MINUTE, "state,agent=b,endpoint=e1,commune=c2 code=0i");
+    phu_rules_evaluate(bench->engine, START + 2 * MINUTE);
+    phu_rules_evaluate(bench->engine, START + 5 * MINUTE);
+    assert_told(bench, "+b,Silent\n");
+}
+
 static void test_time_does_not_go_back(void **state)
 {
     struct bench *bench = *state;
@@ -338,6 +370,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_broken_state_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_m_of_n_counts_each_interval_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_was_ahead_does_not_deafen, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_an_agent_of_the_future_falls_silent_now, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_time_does_not_go_back, set_up, tear_down),
     };
 
