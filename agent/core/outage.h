@@ -26,7 +26,7 @@
  * taken into the root's; older ones are another cause, and go on.
  *
  * Work per change: the depth of the tree, times a sample of at most 64 children; per event told:
- * the subtree of its root. 88 bytes per node, beside the topology's.
+ * the subtree of its root. 104 bytes per node, beside the topology's.
  */
 #pragma once
 
