@@ -3,6 +3,8 @@
 
 #include "mem.h"
 
+#include "phusong/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,20 +125,27 @@ void phu_request_reply(struct phu_request *request, int status, const char *type
     snprintf(request->type, sizeof request->type, "%s", type ? type : "");
 }
 
+/* Lines that are told of may hold any bytes, and may be cut within a character; JSON may not. */
 static void put_json_text(FILE *out, const char *text)
 {
-    putc('"', out);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
+    size_t length = strlen(text), valid = phu_text_valid(text, length);
 
-        if (c == '"' || c == '\\')
+    putc('"', out);
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (i >= valid) {
+            valid = i + 1 + phu_text_valid(text + i + 1, length - i - 1);
+            putc('?', out);
+        } else if (c == '"' || c == '\\') {
             fprintf(out, "\\%c", c);
-        else if (c == '\n')
+        } else if (c == '\n') {
             fputs("\\n", out);
-        else if (c < 0x20 || c == 0x7f)
+        } else if (c < 0x20 || c == 0x7f) {
             fprintf(out, "\\u%04x", c);
-        else
+        } else {
             putc(c, out);
+        }
     }
     putc('"', out);
 }

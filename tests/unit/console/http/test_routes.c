@@ -123,6 +123,9 @@ static void says_what_failed(void **state)
     assert_memory_equal(request->reply, "{\"error\":\"line 3: \\\"x\\\"\\n\\\\\"}\n",
                         request->reply_length);
     strcpy(request->path, "/api/v2/write");
+    phu_request_fail(request, 400, "\xe1\xba%s\xff", "x");
+    assert_memory_equal(request->reply, "{\"code\":\"invalid\",\"message\":\"??x?\"}\n",
+                        request->reply_length);
     phu_request_fail(request, 401, "no");
     assert_memory_equal(request->reply, "{\"code\":\"unauthorized\",\"message\":\"no\"}\n",
                         request->reply_length);
