@@ -217,8 +217,8 @@ static void append_watched(struct phu_checks *checks, const struct watched *watc
 
 static bool is_watched(const struct check *check)
 {
-    return check->part->checks->confirms && !check->part->collector->backs_off &&
-           check->spec.timeout_ns > PHU_PATIENCE_NS;
+    return check->part->checks->confirms && check->part->checks->pace.confirm_probes &&
+           !check->part->collector->backs_off && check->spec.timeout_ns > PHU_PATIENCE_NS;
 }
 
 static void watch_poll(struct check *check)
