@@ -12,7 +12,7 @@ _phusong() {
     local command=${COMP_WORDS[1]} words=
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words="agent alerts bindings catalog check-config config discover probe rules spool version --help --version"
+        words="agent alerts bindings catalog check-config config console discover probe rules spool version --help --version"
     elif [[ $command != probe && $previous == -c ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     else
@@ -25,6 +25,10 @@ _phusong() {
         agent|bindings|check-config|catalog|discover) words=$(_phusong_options "$command") ;;
         alerts) words=$(_phusong_options alerts)
                [ "$COMP_CWORD" -eq 2 ] && words="ls --help" ;;
+        console) words=$(_phusong_options console)
+               [ "${COMP_WORDS[2]}" = maintenance ] && words="ls add rm $(_phusong_options console maintenance)"
+               [ "$COMP_CWORD" -eq 2 ] && words="check token backup config maintenance -c --help"
+               [[ ${COMP_WORDS[2]} == token && $COMP_CWORD -eq 3 ]] && words="create ls revoke" ;;
         config) words="default reference --help" ;;
         probe) if [ "$COMP_CWORD" -eq 2 ]; then words="icmp tcp http snmp --help"
                else words=$(_phusong_options probe "${COMP_WORDS[2]%%:*}")

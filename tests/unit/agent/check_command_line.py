@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 PROGRAM, SOURCE, UNIT = sys.argv[1:]
-COMMANDS = ["agent", "alerts", "bindings", "catalog", "check-config", "config", "discover", "probe", "rules", "spool", "version"]
+COMMANDS = ["agent", "alerts", "bindings", "catalog", "check-config", "config", "console",
+            "discover", "probe", "rules", "spool", "version"]
 COLLECTORS = ["icmp", "tcp", "http", "snmp"]
 failures = []
 
