@@ -317,9 +317,12 @@ static int write_carry(struct phu_store *store)
 {
     struct phu_drain *drain = store->drain;
     int64_t id = drain->last_id;
-    struct phu_cut cut = {.at = drain->carry.at, .end = drain->carry.at + drain->carry.size};
+    struct phu_cut cut = {.at = drain->carry.at};
     int err = 0;
 
+    if (drain->carry.size == 0)
+        return 0;
+    cut.end = cut.at + drain->carry.size;
     while (cut.at != cut.end && !err) {
         const uint8_t *from = cut.at;
         struct phu_record record;

@@ -122,13 +122,14 @@ rules: [{rules}]
 alerts:
   alertmanagers:
     - {{name: local, url: '{manager}'}}
+  webhooks: [{webhook}]
 """
 
 
 class Centre:
     """The console and what it needs, and an agent that sends to it; everything by `spawn`."""
 
-    def __init__(self, folder, phusong, spawn, manager, rules, hamlets):
+    def __init__(self, folder, phusong, spawn, manager, rules, hamlets, webhook=""):
         self.folder, self.phusong, self.spawn = folder, phusong, spawn
         self.url = f"http://127.0.0.1:{stores.free_port()}"
         self.metrics = stores.free_port()
@@ -137,7 +138,7 @@ class Centre:
             (folder / name).mkdir()
         (folder / "console.yaml").write_text(
             CONSOLE.format(folder=folder, port=self.url.rsplit(":", 1)[1], rules=rules,
-                           manager=manager.url), encoding="utf-8")
+                           manager=manager.url, webhook=webhook), encoding="utf-8")
         (folder / "phusong.yaml").write_text(
             AGENT.format(folder=folder, console=self.url, port=self.metrics), encoding="utf-8")
 
