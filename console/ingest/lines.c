@@ -350,6 +350,19 @@ static char *put_escaped(char *to, struct phu_slice text, const char *special)
     return to;
 }
 
+/* A measurement may hold = and " as they are, but a backslash before one of them would be taken for
+ * its own when the key is read again. */
+static char *put_measurement(char *to, struct phu_slice text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        struct phu_slice one = {text.at + i, 1};
+        bool is_behind = i > 0 && text.at[i - 1] == '\\';
+
+        to = put_escaped(to, one, is_behind ? ", =\"" : ", ");
+    }
+    return to;
+}
+
 /* One spelling for each series, whatever the order and the needless backslashes on the line. */
 static struct phu_slice make_key(struct phu_lines *lines, bool is_sorted)
 {
@@ -358,7 +371,7 @@ static struct phu_slice make_key(struct phu_lines *lines, bool is_sorted)
     if (is_sorted && lines->is_plain)
         return (struct phu_slice){lines->line, (size_t)(lines->key_end - lines->line)};
     start = to = lines->scratch + lines->scratch_used;
-    to = put_escaped(to, lines->measurement, ", ");
+    to = put_measurement(to, lines->measurement);
     for (size_t i = 0; i < lines->tag_count; i++) {
         *to++ = ',';
         to = put_escaped(to, lines->tags[i].name, ", =");
