@@ -31,6 +31,7 @@ struct check {
     bool is_failing : 1;    /* its last verdict about the address was a failure */
     bool is_backed_off : 1; /* its next poll is when checks->retries says, not in a slot */
     bool is_hurried : 1;    /* its next poll is not in a slot; slots go on after it */
+    bool is_extra : 1;      /* the poll in flight was hurried */
     bool is_asked : 1;      /* somebody waits for the verdict */
 };
 
@@ -317,8 +318,10 @@ static void hurry(struct check *check)
         phu_timer_at(check->part->checks->sched, &check->slot, check->due);
     else if (!check->is_backed_off)
         plan_next_slot(check, now);
-    if (!check->is_in_flight)
+    if (!check->is_in_flight) {
+        check->is_extra = true;
         poll_check(check);
+    }
 }
 
 static void slot_came(struct phu_timer *timer)
@@ -553,7 +556,10 @@ static void failed(struct check *check, enum phu_result result)
     check->is_failing = true;
     if (!check->part->collector->backs_off)
         return;
-    wait_ns = phu_retries_fail(retries, check->spec.check, check->spec.address);
+    /* A poll out of its turn confirms a failure; it is not one more. */
+    wait_ns = check->is_extra && check->is_backed_off
+                  ? phu_retries_repeat(retries, check->spec.check, check->spec.address)
+                  : phu_retries_fail(retries, check->spec.check, check->spec.address);
     /* Wrong secrets are not put right by asking more often. */
     if (result == PHU_RESULT_AUTH && wait_ns < check->spec.interval_ns)
         wait_ns = check->spec.interval_ns;
@@ -626,6 +632,7 @@ void phu_checks_verdict(struct phu_checks *checks, uint32_t handle, enum phu_res
     if (!check)
         return;
     judge(check, result);
+    check->is_extra = false;
     end_flight(check);
     if (check->is_asked)
         tell_asked(check, result);

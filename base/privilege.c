@@ -38,8 +38,10 @@ int phu_privilege_drop(const char *user)
         return 0;
     error = become(entry);
     if (error)
-        phu_log_error("privilege", "cannot become the user of the configuration; start as root, or leave it empty",
-                      "user=\"%s\" err=\"%s\"", user, strerror(-error));
+        phu_log_error(
+            "privilege",
+            "cannot become the user of the configuration; start as root, or leave it empty",
+            "user=\"%s\" err=\"%s\"", user, strerror(-error));
     return error;
 }
 

@@ -1,5 +1,7 @@
 #include "state.h"
 
+/* Checks that back off are asked every five minutes at least (agent/retries.h). */
+#define SELDOM_MS (INT64_C(300) * 1000)
 #define FLAP_EIGHTHS 8
 #define FLAP_BITS 4
 #define FLAP_MOST 15
@@ -91,6 +93,8 @@ void phu_state_rules_make(struct phu_state_rules *rules, const struct phu_qualit
     if (!up_after)
         up_after = is_confirmed ? 3 : 2;
     rules->stale_ms = clamp_u32(interval_ns / PHU_NS_PER_MS * 5 / 2);
+    rules->stale_down_ms =
+        clamp_u32(rules->stale_ms + (evidence == PHU_EVIDENCE_REPEATED ? SELDOM_MS : 0));
     rules->rtt_max_us = clamp_u32(quality->rtt_max_ns / PHU_NS_PER_US);
     rules->flap_eighth_s = clamp_u32(pace->flap_window_ns / PHU_NS_PER_S / FLAP_EIGHTHS);
     rules->flap_quiet_s = clamp_u32(pace->flap_quiet_ns / PHU_NS_PER_S);
@@ -120,12 +124,13 @@ static bool are_same_signals(const struct phu_state_rules *a, const struct phu_s
 
 bool phu_state_rules_are_same(const struct phu_state_rules *a, const struct phu_state_rules *b)
 {
-    return a->stale_ms == b->stale_ms && a->rtt_max_us == b->rtt_max_us &&
-           a->flap_eighth_s == b->flap_eighth_s && a->flap_quiet_s == b->flap_quiet_s &&
-           a->flap_changes == b->flap_changes && a->loss_over == b->loss_over &&
-           a->lost_most == b->lost_most && a->down_after == b->down_after &&
-           a->down_of == b->down_of && a->up_after == b->up_after &&
-           a->is_confirmed == b->is_confirmed && are_same_signals(a, b);
+    return a->stale_ms == b->stale_ms && a->stale_down_ms == b->stale_down_ms &&
+           a->rtt_max_us == b->rtt_max_us && a->flap_eighth_s == b->flap_eighth_s &&
+           a->flap_quiet_s == b->flap_quiet_s && a->flap_changes == b->flap_changes &&
+           a->loss_over == b->loss_over && a->lost_most == b->lost_most &&
+           a->down_after == b->down_after && a->down_of == b->down_of &&
+           a->up_after == b->up_after && a->is_confirmed == b->is_confirmed &&
+           are_same_signals(a, b);
 }
 
 void phu_state_adjust(struct phu_state_track *track, const struct phu_state_rules *rules)
@@ -304,9 +309,15 @@ static void become_unknown(struct phu_state_track *track)
         drop_override(track);
 }
 
+/* Who is known to be down does not become unknown because it is asked less often for that. */
+static uint32_t stale_ms(const struct phu_state_track *track)
+{
+    return track->raw == PHU_STATE_DOWN ? track->rules->stale_down_ms : track->rules->stale_ms;
+}
+
 static bool is_stale(const struct phu_state_track *track, int64_t now_ms)
 {
-    return now_ms > track->verdict_ms + track->rules->stale_ms;
+    return now_ms > track->verdict_ms + stale_ms(track);
 }
 
 enum phu_state phu_state_at(const struct phu_state_track *track, struct phu_mono now)
@@ -321,7 +332,7 @@ void phu_state_advance(struct phu_state_track *track, struct phu_mono now)
     int64_t now_ms = phu_mono_ms(now);
 
     if (track->raw != PHU_STATE_UNKNOWN && is_stale(track, now_ms)) {
-        count_until(track, track->verdict_ms + track->rules->stale_ms);
+        count_until(track, track->verdict_ms + stale_ms(track));
         become_unknown(track);
         /* What failed before the gap says nothing about what comes after it. */
         track->failures = 0;

@@ -8,7 +8,8 @@
  * There are three states of a subject, each made from the one before:
  *
  * raw, by its probes alone
- *   unknown   no verdict yet, or none for 2.5 intervals, or we could not measure
+ *   unknown   no verdict yet, or none for 2.5 intervals (of one that is down and asked seldom for
+ *             that: five minutes more), or we could not measure
  *   down      down_after confirmations of down_of were not answered (see below)
  *   up        from unknown by one answer, from down by up_after answers in a row
  *   degraded  as up, but too many of the last loss_over probes were lost, or the smoothed round
@@ -69,7 +70,9 @@ enum phu_heard {
 /* A quality profile and a pace for checks of one interval, ready to be judged by. Shared by many
  * subjects. */
 struct phu_state_rules {
-    uint32_t stale_ms; /* 2.5 intervals */
+    uint32_t stale_ms; /* 2.5 intervals: without a verdict for so long nothing is known */
+    uint32_t
+        stale_down_ms; /* the same of one that is down: longer, where it is asked seldom then */
     uint32_t rtt_max_us;
     uint32_t flap_eighth_s, flap_quiet_s;
     float signal_min[PHU_HEARD_COUNT], light_max;

@@ -450,7 +450,7 @@ def test_a_failed_device_is_asked_seldom_and_at_once_when_it_is_back(olt, agent,
                           "the agent")
         stores.wait_until(lambda: device.lab.counts()["requests"] >= 3, 40,
                           f"three tries\n{process.output()}")
-        time.sleep(2)  # the next one is 20 s after the third
+        time.sleep(2)  # the second confirms the first, the next is 10 s after the third
         before = device.lab.counts()["requests"]
         device.lab.clear("all")
         held.listen()

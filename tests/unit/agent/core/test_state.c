@@ -103,6 +103,24 @@ static int64_t sum_ms(const struct phu_state_track *track)
     return sum;
 }
 
+/* A device that fails is asked every five minutes at last; that is no reason to forget it. */
+static void who_is_down_and_asked_seldom_stays_down(void **state)
+{
+    struct story story;
+
+    (void)state;
+    begin_as(&story, &fibre, PHU_EVIDENCE_REPEATED);
+    assert_int_equal(play(&story, "..xx"), PHU_STATE_DOWN);
+    assert_int_equal(play(&story, "www"), PHU_STATE_DOWN);
+    assert_int_equal(play(&story, "xwww"), PHU_STATE_DOWN);
+    assert_int_equal(play(&story, "wwww"), PHU_STATE_UNKNOWN);
+    assert_int_equal(play(&story, ".."), PHU_STATE_UP);
+    assert_int_equal(play(&story, "w"), PHU_STATE_UNKNOWN);
+    begin(&story, &fibre);
+    assert_int_equal(play(&story, "..xxxxxx"), PHU_STATE_DOWN);
+    assert_int_equal(play(&story, "w"), PHU_STATE_UNKNOWN);
+}
+
 static void probes_lead_to_states(void **state)
 {
     static const struct {
@@ -638,6 +656,7 @@ static void what_cannot_be_is_not_restored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_down_and_asked_seldom_stays_down),
         cmocka_unit_test(probes_lead_to_states),
         cmocka_unit_test(k_of_n_failures_make_down),
         cmocka_unit_test(the_default_profile_never_degrades),
