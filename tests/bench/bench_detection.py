@@ -3,7 +3,7 @@
 
     tests/bench/bench_detection.py [--cuts 200] [--build build/release]
 
-Prints the medians and the worst; exits 1 above 8 s or 15 s. Takes about eight minutes, all of it
+Prints the medians and the worst; exits 1 above 8 s or 15 s. Takes about five minutes, all of it
 waiting. Needs TUN, prometheus-alertmanager, and the targets phusong and phusong-lab.
 """
 import argparse
@@ -41,7 +41,7 @@ def run(folder, build, cuts):
             centre.make_token()
             centre.start_console()
             centre.start_agent()
-            return detection.measure(district, manager, HAMLETS, cuts, spread_s=cuts * 2.0)
+            return detection.measure(district, manager, HAMLETS, cuts, spread_s=cuts * 1.2)
     finally:
         for process in reversed(processes):
             process.stop()
